@@ -261,13 +261,15 @@ class Membership:
         renewal = self._store.renew(self.node, lease)
         if not renewal.called:
             renewal.addTimeout(interval, self._clock)
-        renewal.addCallback(self._received, now).addErrback(self._not_received).addBoth(self._renewed)
+        renewal.addCallback(self._received, now).addErrback(self._not_received).addBoth(self._renewed, now)
 
-    def _renewed(self, _: object) -> None:
+    def _renewed(self, _: object, began: float) -> None:
         if not self._stopped and self._timer is None:
-            delay = self._settings.lease_interval * self._random.uniform(0.9, 1.1)
-            if self._look_again:
-                delay *= LOOK_AGAIN_INTERVALS
+            interval = self._settings.lease_interval
+            # The pace is that of the beginnings: a renewal that took long is followed by the next one at once.
+            delay = began + interval * self._random.uniform(0.9, 1.1) - self._clock.seconds()
+            if self._look_again or delay < 0:
+                delay = interval * LOOK_AGAIN_INTERVALS
             self._timer = self._clock.callLater(delay, self._renew)
 
     def _not_received(self, failure: Failure) -> None:

@@ -20,7 +20,7 @@ that says only: look                        a reason to read the record again
 
 If a record that is read again is not what the subscribers have, they are sent the whole of it. Versions between that of
 the subscribers and that of the record are I{skipped}. A write of this node that skips versions, because it was decided
-on a record of which the news has not come yet, is sent as a whole, too: L{NewsGate.written}.
+on a record of which the news has not come yet, is sent as a whole, too: L{NewsGate.follows}.
 
 A record is read from the arbiter, and in its turn: no write of this node comes in between. While it is read, news is
 kept, as it is while the first subscriber waits for the record (L{NewsGate.begin}).
@@ -155,25 +155,26 @@ class NewsGate:
         self._forced.discard(name)
         self._waiting.remove(name)
 
-    def written(self, name: str, version: int) -> bool:
+    def follows(self, name: str, version: int) -> bool:
         """
-        This node has written C{version}, in the turn of the record.
+        Whether subscribers have the version before C{version}, so that they can be sent the change that led to it;
+        otherwise they are to be sent the whole record.
+        """
+        before = self._versions.get(name)
+        return before is None or version == before + 1
 
-        @return: whether subscribers have the version before, so that they can be sent the change; otherwise send them
-            the whole record.
+    def written(self, name: str, version: int) -> None:
+        """
+        This node has written C{version}, and subscribers were sent it. Called in the turn of the record.
         """
         before = self._versions.get(name)
         if before is None:
-            return True
+            return
         self._versions[name] = version
-        if version == before + 1:
-            if name in self._kept and name not in self._held:
-                self._sort(name)
-            return True
-        self._skip(name, before, version)
+        if version != before + 1:
+            self._skip(name, before, version)
         if name in self._kept and name not in self._held:
             self._sort(name)
-        return False
 
     # -- news
 

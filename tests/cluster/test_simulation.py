@@ -105,7 +105,7 @@ def decides_while_giving() -> Patches:
     """
 
     class Nothing(set[int]):
-        def __ior__(self, other: object) -> Nothing:  # type: ignore[misc,override]
+        def __ior__(self, other: object) -> Nothing:  # type: ignore[override]
             return self
 
     def forgetful(init: Callable[..., None]) -> Callable[..., None]:

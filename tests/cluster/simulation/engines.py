@@ -18,30 +18,26 @@ from dstwist.cluster.table_memory import MemoryTable
 from dstwist.interfaces import IClusterTable, TableReading
 from tests.cluster.simulation.time import NodeClock, Time
 
+#: How late the store executes an operation at most, in seconds.
+MAX_LATE_SECONDS = 4.0
+
 
 class Faults:
     """
     How often the engines fail. All of it ends when the history comes to rest.
 
     @ivar on: whether the faults happen.
+    @ivar loss: the share of payloads that get lost.
+    @ivar duplicates: the share of payloads that arrive once more, up to some seconds later.
+    @ivar late: the share of operations of the store that are executed late; the same share of answers gets lost, and
+        the same share comes late.
     """
 
-    def __init__(
-        self,
-        loss: float = 0.02,
-        duplicates: float = 0.01,
-        bus_delay: float = 0.02,
-        lost_replies: float = 0.02,
-        late: float = 0.02,
-        latest: float = 4.0,
-    ) -> None:
+    def __init__(self, loss: float, duplicates: float, late: float) -> None:
         self.on = True
         self.loss = loss
         self.duplicates = duplicates
-        self.bus_delay = bus_delay
-        self.lost_replies = lost_replies
         self.late = late
-        self.latest = latest
 
 
 class SimNetwork(MemoryNetwork):
@@ -73,7 +69,7 @@ class SimNetwork(MemoryNetwork):
             return (0.001,)
         if sender is not receiver and rng.random() < faults.loss:
             return ()
-        time = rng.uniform(0.0003, faults.bus_delay)
+        time = rng.uniform(0.0003, 0.02)
         if rng.random() < 0.01:
             time += rng.uniform(0, 0.5)
         if sender is not receiver and rng.random() < faults.duplicates:
@@ -143,9 +139,10 @@ class Engine:
             result = execute()
             if isinstance(result, Deferred):
                 result = result.result
-            if faults.on and rng.random() < faults.lost_replies:
+            if faults.on and rng.random() < faults.late:
                 return
-            clock.callLater(rng.uniform(0.0005, 0.005), answer, result)
+            slow = faults.on and rng.random() < faults.late
+            clock.callLater(rng.uniform(0.05, 0.18) if slow else rng.uniform(0.0005, 0.005), answer, result)
 
         def answer(result: Any) -> None:
             if not answered.called:
@@ -153,7 +150,7 @@ class Engine:
 
         delay = rng.uniform(0.0005, 0.005)
         if faults.on and rng.random() < faults.late:
-            delay = rng.uniform(0.0, faults.latest)
+            delay = rng.uniform(0.0, MAX_LATE_SECONDS)
         self._time.callLater(delay, at_engine)
         return answered
 

@@ -170,11 +170,10 @@ class Records:
         while True:
             try:
                 await self._operation(self._fence)
-                await self._operation(lambda: self._world.arbiter.get(name))
+                await self._operation(lambda: self._world.in_doubt(name, token))
                 break
             except TimeoutError:
                 continue
-        self._world.in_doubt(token)
         self.gate.look(name)
         self._publish(name, Change.LOOK, 0, None)
 
@@ -189,8 +188,8 @@ class Records:
             return
         self._publish(name, Change.WRITTEN, version, token)
         # Whether subscribers are sent the change or the whole: here they get the same.
-        self.gate.written(name, version)
         self._has(name, version, token)
+        self.gate.written(name, version)
 
     # -- what the gate asks for
 

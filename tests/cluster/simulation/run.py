@@ -17,15 +17,27 @@ from tests.cluster.simulation.world import Plan, World
 DEFAULT_HISTORIES = 1000
 
 
+#: The kinds of histories. Each puts some of the faults to the fore.
+PLANS = {
+    "all": Plan(),
+    "two nodes": Plan(nodes=2),
+    "five nodes": Plan(nodes=5),
+    "store goes back": Plan(kinds=(*Plan.kinds, "empty", "copy")),
+    "late store": Plan(kinds=("sleep", "die", "cut", "leave"), late=0.25),
+    "bus loses": Plan(kinds=("cut", "apart"), loss=0.3),
+    "bus repeats": Plan(kinds=("leave",), loss=0.0, duplicates=0.4),
+    "machines are suspended": Plan(kinds=("suspend", "store"), loss=0.0),
+    "no comparison": Plan(compares=False, writes_again=True),
+    "bus away": Plan(kinds=("bus",), compares=False, loss=0.0, late=0.0),
+    "busy records": Plan(kinds=(), seconds=15.0, touches=30, compares=False, loss=0.0, late=0.05),
+}
+
+
 def plan_of(seed: int) -> Plan:
     """
-    The plan of the history with C{seed}: 2 to 5 nodes. In each fourth history the store of the table goes back, and in
-    each fifth records are not compared.
+    The plan of the history with C{seed}: the kinds take turns.
     """
-    kinds = Plan.kinds
-    if not seed % 4:
-        kinds = kinds | {"empty", "copy"}
-    return Plan(nodes=2 + seed % 4 if seed % 3 else 3, kinds=kinds, compares=seed % 5 > 0)
+    return list(PLANS.values())[seed % len(PLANS)]
 
 
 def main(arguments: list[str]) -> int:

@@ -63,7 +63,8 @@ class Time:
         return self.now
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any) -> Call:
-        call = Call(self, self.now + delay, callable, args, kw)
+        # A delay that is lost in rounding would be over before any time has passed.
+        call = Call(self, self.now + (max(delay, 1e-6) if delay else 0), callable, args, kw)
         self.push(call)
         return call
 
@@ -98,10 +99,12 @@ class NodeClock:
     def __init__(self, time: Time) -> None:
         self.time = time
         self.sleeps_until = 0.0
+        #: For how long the clock has stood still.
+        self.lag = 0.0
         self.dead = False
 
     def seconds(self) -> float:
-        return self.time.now
+        return self.time.now - self.lag
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: Any, **kw: Any) -> Call:
         call = self.time.callLater(delay, self._due, callable, args, kw)

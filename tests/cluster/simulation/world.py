@@ -62,18 +62,25 @@ class Plan:
     What happens in a history.
 
     @ivar kinds: which faults there are.
-    @ivar compares: whether all records are compared at intervals. If not, each record is written once more at the end,
-        and this must be enough.
+    @ivar loss: as of L{Faults}; so are C{duplicates} and C{late}.
+    @ivar touches: how often records are used.
+    @ivar compares: whether all records are compared at intervals.
+    @ivar writes_again: whether each record is written once more at the end.
     """
 
     nodes: int = 3
     users: int = 8
     procedures: int = 4
     records: int = 3
+    touches: int = 3
     compares: bool = True
+    writes_again: bool = False
+    loss: float = 0.02
+    duplicates: float = 0.01
+    late: float = 0.02
     seconds: float = 30.0
     rest: float = 20.0
-    kinds: frozenset[str] = frozenset(("bus", "cut", "apart", "store", "sleep", "die", "leave", "loss", "late"))
+    kinds: tuple[str, ...] = ("bus", "cut", "apart", "store", "sleep", "die", "leave")
 
 
 @dataclass
@@ -135,6 +142,7 @@ class Node:
     def on_membership(self) -> None:
         if self.membership.node != self.joined_as:
             self.joined_as = self.membership.node
+            self.world.check_death(self)
             self.trouble = self.world.time.now
 
     def on_told(self, kind: str, name: str, state: State) -> None:
@@ -175,9 +183,7 @@ class World:
         self.settings = settings if plan.compares else replace(settings, compare_interval=1e6)
         self.random = random.Random(seed)
         self.time = Time()
-        quiet = {} if "loss" in plan.kinds else {"loss": 0.0, "duplicates": 0.0}
-        late = {} if "late" in plan.kinds else {"late": 0.0, "lost_replies": 0.0}
-        self.faults = Faults(**quiet, **late)
+        self.faults = Faults(plan.loss, plan.duplicates, plan.late)
         self.network = SimNetwork(self.time, self.random, self.faults)
         self.engine = Engine(self.time, self.random, self.faults)
         self.nodes: list[Node] = []
@@ -185,6 +191,7 @@ class World:
         self.wrong: Counter[str] = Counter()
         self.last_change = 0.0
         self.gone_back = -100.0
+        self.suspended = -100.0
         # Until when the bus has not carried all.
         self.bus_trouble = -100.0
         self.joins = 0
@@ -192,6 +199,8 @@ class World:
         self.writes = 0
         self.requests = 0
         self.outcomes: dict[int, bool | None] = {}
+        # Whether a write in doubt had taken effect when its outcome was looked up.
+        self.settled: dict[int, bool] = {}
 
     def run(self) -> World:
         """
@@ -229,12 +238,13 @@ class World:
         if token is not None:
             self.outcomes[token] = taken
 
-    def in_doubt(self, token: int | None) -> None:
+    def in_doubt(self, name: str, token: int | None) -> None:
         """
-        The writer of C{token} was told that the write may have been taken.
+        The writer of C{token} is told that the write failed, or what it has become.
         """
         if token is not None:
             self.outcomes[token] = None
+            self.settled[token] = any(written == token for _, written in self.arbiter.log.get(name, ()))
 
     # -- what happens
 
@@ -246,11 +256,8 @@ class World:
             return
         rng = self.random
         self.time.callLater(rng.uniform(0.05, 0.35), self.event)
-        if rng.random() < 0.08:
-            kind = rng.choice(sorted(self.plan.kinds))
-            fault = getattr(self, f"fault_{kind}", None)
-            if fault is not None:
-                fault()
+        if self.plan.kinds and rng.random() < 0.06:
+            getattr(self, f"fault_{rng.choice(self.plan.kinds)}")()
         self.move_user(rng.choice(self.users))
         awake = [node for node in self.living if node.awake]
         if awake and self.plan.procedures:
@@ -261,7 +268,7 @@ class World:
             else:
                 node.watch(name, name not in node.watched)
         if awake and self.plan.records:
-            for _ in range(3):
+            for _ in range(self.plan.touches):
                 self.touch_record(rng.choice(awake))
 
     def touch_record(self, node: Node) -> None:
@@ -325,7 +332,8 @@ class World:
         """
         The engine of the bus is away; nodes notice it some time later.
         """
-        if self.network.away:
+        # It has to be long enough to be noticed.
+        if self.network.away or self.time.now > self.plan.seconds - 5.0:
             return
         self.network.away = True
         for node in self.living:
@@ -375,6 +383,18 @@ class World:
             node = self.random.choice(self.living)
             node.clock.sleeps_until = self.time.now + self.random.uniform(0.3, 5.0)
             node.trouble = node.clock.sleeps_until
+
+    def fault_suspend(self) -> None:
+        """
+        A node sleeps, and its clock stands still meanwhile.
+        """
+        if self.living:
+            node = self.random.choice(self.living)
+            if node.awake:
+                seconds = self.random.uniform(2.0, 6.0)
+                node.clock.sleeps_until = node.trouble = self.time.now + seconds
+                node.clock.lag += seconds
+                self.suspended = node.trouble
 
     def fault_die(self) -> None:
         if len(self.living) > 1:
@@ -435,7 +455,7 @@ class World:
             if user.node is not None and user.node.clock.dead:
                 self.disconnect(user)
 
-        if not self.plan.compares:
+        if self.plan.writes_again:
             self.time.callLater(5.0, self.write_all)
 
     def write_all(self) -> None:
@@ -449,7 +469,7 @@ class World:
         """
         At most one node decides about a partition.
         """
-        if self.time.now > self.gone_back + TROUBLE_SECONDS:
+        if self.time.now > max(self.gone_back, self.suspended) + TROUBLE_SECONDS:
             for number in range(self.settings.partitions):
                 deciders = [
                     n for n in self.living if n.clock.sleeps_until <= self.time.now and n.membership.may_decide(number)
@@ -458,6 +478,13 @@ class World:
                     self.wrong["two nodes may decide about a partition"] += 1
         if self.time.now < self.plan.seconds + self.plan.rest:
             self.time.callLater(0.1, self.watch_deciders)
+
+    def check_death(self, node: Node) -> None:
+        """
+        A node finds that it was found dead.
+        """
+        if self.time.now - node.trouble > TROUBLE_SECONDS and self.plan.late < 0.1:
+            self.wrong["a node that was well was found dead"] += 1
 
     def check_leave(self, node: Node, name: str) -> None:
         """
@@ -482,6 +509,8 @@ class World:
                 self.wrong["an acknowledged write is not in the history once"] += 1
             if outcome is False and taken[token]:
                 self.wrong["a refused write is in the history"] += 1
+            if token in self.settled and self.settled[token] != bool(taken[token]):
+                self.wrong["a write took effect after its outcome was settled"] += 1
             if taken[token] > 1:
                 self.wrong["a write is in the history more than once"] += 1
         for node in self.living:
