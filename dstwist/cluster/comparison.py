@@ -6,6 +6,7 @@ News that the bus has lost shows at the next news of the same record, or here:
 - All records with subscribers are compared once in each C{compareInterval}, spread over it.
 - Records of which news may have been missed are compared at once, in the order in which they were reported
   (L{dstwist.cluster.interest}), before all others.
+- Records that could not be read again are compared in the next step.
 
 Versions are asked for in batches, of which a few are under way at a time. A record with another version is read again
 (L{NewsGate.look<dstwist.cluster.record_news.NewsGate.look>}). So comparing costs one small operation for some hundred
@@ -23,9 +24,6 @@ from twisted.python.failure import Failure
 
 from dstwist.cluster.record_news import NewsGate
 from dstwist.cluster.settings import ClusterSettings
-
-#: How many times in each C{compareInterval} some of the records are compared.
-STEPS_PER_INTERVAL = 60
 
 
 class Comparison:
@@ -45,16 +43,18 @@ class Comparison:
         self._gate = gate
         self._heads = heads
         self._clock = clock
-        self._step_seconds = settings.compare_interval / STEPS_PER_INTERVAL
+        self._steps = max(1, round(settings.compare_interval / settings.lease_interval))
+        self._step_seconds = settings.compare_interval / self._steps
         self._batch = settings.heads_batch
         self._window = settings.heads_window
         # The records that are compared at once. A dict is a set that keeps its order.
         self._urgent: dict[str, None] = {}
         self._round: Iterator[str] = iter(())
-        # How many records are to be compared in this step, times STEPS_PER_INTERVAL.
+        # How many records are to be compared in this step, times the steps.
         self._due = 0
         self._under_way = 0
         self._timer: IDelayedCall | None = None
+        gate.read_failed = self._compare_soon
         # The store has failed in this step.
         self._paused = False
         self._filling = False
@@ -89,11 +89,14 @@ class Comparison:
             self._urgent[name] = None
             self._fill_window()
 
+    def _compare_soon(self, name: str) -> None:
+        self._urgent[name] = None
+
     def _step(self) -> None:
         self._timer = self._clock.callLater(self._step_seconds, self._step)
         self._paused = False
         # After an outage of the store, a round is not made up for.
-        self._due = min(self._due + len(self._gate), len(self._gate) * STEPS_PER_INTERVAL)
+        self._due = min(self._due + len(self._gate), len(self._gate) * self._steps)
         self._fill_window()
 
     def _fill_window(self) -> None:
@@ -116,10 +119,10 @@ class Comparison:
             self._filling = False
 
     def _next_of_round(self) -> list[str]:
-        count = min(self._due // STEPS_PER_INTERVAL, self._batch)
+        count = min(self._due // self._steps, self._batch)
         if not count:
             return []
-        self._due -= count * STEPS_PER_INTERVAL
+        self._due -= count * self._steps
         names = list(islice(self._round, count))
         if not names:
             # The records of the next round; those that are new since then follow in the round after it.

@@ -78,7 +78,8 @@ class NewsGate:
 
     @param pass_on: sends news to the subscribers of this node. If it is that of a deletion, they are subscribers no
         more.
-    @param read: reads a record from the arbiter, in its turn. If that fails, the record is compared later.
+    @ivar read_failed: called with the name of a record that could not be read.
+    @param read: reads a record from the arbiter, in its turn. It watches the time.
     @param tell: sends the subscribers of this node a whole record; C{None}: it does not exist, and they are subscribers
         no more. It is called in the turn of the record.
     @param went_back: called with the name, the version of the subscribers and that of the store, if the latter is
@@ -94,6 +95,7 @@ class NewsGate:
         tell: Callable[[str, Record | None], object],
         went_back: Callable[[str, int, int], object],
     ) -> None:
+        self.read_failed: Callable[[str], object] = _compared_later
         self._max_early = settings.max_early_news
         self._pass_on = pass_on
         self._read = read
@@ -290,6 +292,7 @@ class NewsGate:
             self._kept.pop(name, None)
             self._again.discard(name)
             self._held.discard(name)
+            self.read_failed(name)
 
     def _skip(self, name: str, before: int, version: int) -> None:
         """
@@ -299,6 +302,12 @@ class NewsGate:
         skipped.update(range(max(before + 1, version - self._max_early), version))
         while len(skipped) > self._max_early:
             skipped.discard(min(skipped))
+
+
+def _compared_later(name: str) -> None:
+    """
+    Without anything else, a record that could not be read is compared in the next interval.
+    """
 
 
 def _version_of(news: News) -> int:

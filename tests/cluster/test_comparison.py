@@ -121,6 +121,17 @@ class ComparisonTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(sorted(self.names()[0]), ["b", "c"])
 
+    def test_not_read(self) -> None:
+        """
+        A record that could not be read is compared in the next step.
+        """
+        self.open("ab")
+        self.comparison.start()
+        self.gate.read_failed("b")
+        self.assertEqual(self.asked, [])
+        self.clock.advance(1)
+        self.assertEqual(self.names()[0], "b")
+
     def test_many(self) -> None:
         """
         A store that answers at once is asked in a loop, not in a recursion.

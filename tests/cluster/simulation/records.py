@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, DeferredLock, TimeoutError
 from dstwist.cluster.comparison import Comparison
 from dstwist.cluster.interest import Interest
 from dstwist.cluster.record_news import MISSING, Change, News, NewsGate
+from dstwist.cluster.unsent_news import UnsentNews
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.record import Record
 
@@ -60,8 +61,11 @@ class Arbiter:
         """
         Write, or delete if there is no token, if the record has the version C{expected}.
         """
-        found, _ = self.get(name)
+        found, following = self.get(name)
         if (MISSING if found is None else found.version) != expected:
+            return False
+        if found is None and version != following:
+            # It was decided on an older deletion: versions do not go back.
             return False
         self.records[name] = Kept(version, token)
         self.log.setdefault(name, []).append((version, token))
@@ -90,6 +94,7 @@ class Records:
         self.interest = Interest(
             node.bus, self._clock, settings, self._payload, self.comparison.compare, world.random_of_node()
         )
+        self.unsent = UnsentNews(node.bus, self._clock, lambda name: self._publish(name, Change.LOOK, 0, None))
         self.comparison.start()
 
     # -- what clients do
@@ -256,6 +261,8 @@ class Records:
         return operation.addTimeout(STORE_TIMEOUT, self._clock)
 
     def _publish(self, name: str, change: Change, version: int, token: int | None) -> None:
+        if self._node.bus.is_lost:
+            self.unsent.add(name)
         self._node.bus.publish(name, dumps([self._node.name, change.value, version, token]))
 
     def _payload(self, name: str, payload: bytes) -> None:

@@ -1,0 +1,79 @@
+"""
+Tests for L{dstwist.cluster.unsent_news}.
+"""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.cluster import unsent_news
+from dstwist.cluster.bus_memory import MemoryNetwork
+from dstwist.cluster.unsent_news import UnsentNews
+from tests.fakes import BusyClock
+
+
+class UnsentNewsTests(SynchronousTestCase):
+    """
+    L{UnsentNews}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.bus = MemoryNetwork(self.clock).bus()
+        self.told: list[str] = []
+        self.unsent = UnsentNews(self.bus, self.clock, self.told.append)
+        self.bus.start()
+
+    def lose(self, names: str) -> None:
+        self.bus.disconnect()
+        for name in names:
+            self.unsent.add(name)
+
+    def test_back(self) -> None:
+        """
+        When the bus is back, other nodes are told to look at each record that was written meanwhile, once.
+        """
+        self.lose("aba")
+        self.bus.reconnect()
+        self.clock.advance(0)
+        self.lose("")
+        self.bus.reconnect()
+        self.clock.advance(0)
+        self.assertEqual(self.told, ["a", "b"])
+
+    def test_turns(self) -> None:
+        """
+        Many records are told in several turns. If the bus is lost again, the rest waits.
+        """
+        with patch.object(unsent_news, "NAMES_PER_TURN", 2):
+            self.lose("abcde")
+            self.bus.reconnect()
+            self.clock.advance(0)
+            self.assertEqual(self.told, ["a", "b"])
+            self.bus.disconnect()
+            self.clock.advance(0)
+            self.assertEqual((self.told, len(self.unsent)), (["a", "b"], 3))
+            self.bus.reconnect()
+            for _ in range(3):
+                self.clock.advance(0)
+        self.assertEqual(self.told, list("abcde"))
+
+    def test_limit(self) -> None:
+        """
+        Only so many names are remembered.
+        """
+        with patch.object(unsent_news, "MAX_NAMES", 2):
+            self.lose("abc")
+        self.assertEqual(len(self.unsent), 2)
+
+    def test_stop(self) -> None:
+        """
+        Nothing is told after the end.
+        """
+        self.lose("a")
+        self.bus.reconnect()
+        self.unsent.stop()
+        self.clock.advance(0)
+        self.assertEqual((self.told, self.clock.getDelayedCalls()), ([], []))
