@@ -22,6 +22,8 @@ class ClusterSettings:
     lease_time: float = 6.0
     #: How long before the end of its lease an owner stops deciding.
     lease_margin: float = 0.6
+    #: Within how long a node notices that its bus is lost.
+    bus_notice_time: float = 5.0
     #: After how long without a bus, which others have, a node gives its partitions away.
     bus_alone_time: float = 3.0
     #: How long a client waits for the bus to confirm a subscription.

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster import unsent_news
 from dstwist.cluster.bus_memory import MemoryNetwork
+from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.unsent_news import UnsentNews
 from tests.fakes import BusyClock
 
@@ -23,13 +24,13 @@ class UnsentNewsTests(SynchronousTestCase):
         self.clock = BusyClock()
         self.bus = MemoryNetwork(self.clock).bus()
         self.told: list[str] = []
-        self.unsent = UnsentNews(self.bus, self.clock, self.told.append)
+        self.unsent = UnsentNews(self.bus, self.clock, ClusterSettings(bus_notice_time=5), self.told.append)
         self.bus.start()
 
     def lose(self, names: str) -> None:
         self.bus.disconnect()
         for name in names:
-            self.unsent.add(name)
+            self.unsent.published(name)
 
     def test_back(self) -> None:
         """
@@ -42,6 +43,28 @@ class UnsentNewsTests(SynchronousTestCase):
         self.bus.reconnect()
         self.clock.advance(0)
         self.assertEqual(self.told, ["a", "b"])
+
+    def test_noticed_late(self) -> None:
+        """
+        News that was published shortly before the bus was lost may not have left.
+        """
+        for name in "abc":
+            self.unsent.published(name)
+            for _ in range(4):
+                self.clock.advance(1)
+        self.lose("d")
+        self.bus.reconnect()
+        self.clock.advance(0)
+        self.assertEqual(self.told, ["c", "d"])
+
+    def test_quiet(self) -> None:
+        """
+        Without news no timer is left.
+        """
+        self.unsent.published("a")
+        for _ in range(3):
+            self.clock.advance(5)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_turns(self) -> None:
         """

@@ -29,15 +29,16 @@ class Faults:
     @ivar on: whether the faults happen.
     @ivar loss: the share of payloads that get lost.
     @ivar duplicates: the share of payloads that arrive once more, up to some seconds later.
-    @ivar late: the share of operations of the store that are executed late; the same share of answers gets lost, and
-        the same share comes late.
+    @ivar late: the share of operations of the store that are executed late; the same share of answers gets lost.
+    @ivar slow: the share of answers of the store that come some time after the operation.
     """
 
-    def __init__(self, loss: float, duplicates: float, late: float) -> None:
+    def __init__(self, loss: float, duplicates: float, late: float, slow: float) -> None:
         self.on = True
         self.loss = loss
         self.duplicates = duplicates
         self.late = late
+        self.slow = slow
 
 
 class SimNetwork(MemoryNetwork):
@@ -141,7 +142,7 @@ class Engine:
                 result = result.result
             if faults.on and rng.random() < faults.late:
                 return
-            slow = faults.on and rng.random() < faults.late
+            slow = faults.on and rng.random() < faults.slow
             clock.callLater(rng.uniform(0.05, 0.18) if slow else rng.uniform(0.0005, 0.005), answer, result)
 
         def answer(result: Any) -> None:

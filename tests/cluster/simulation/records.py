@@ -94,7 +94,9 @@ class Records:
         self.interest = Interest(
             node.bus, self._clock, settings, self._payload, self.comparison.compare, world.random_of_node()
         )
-        self.unsent = UnsentNews(node.bus, self._clock, lambda name: self._publish(name, Change.LOOK, 0, None))
+        self.unsent = UnsentNews(
+            node.bus, self._clock, settings, lambda name: self._publish(name, Change.LOOK, 0, None)
+        )
         self.comparison.start()
 
     # -- what clients do
@@ -261,8 +263,8 @@ class Records:
         return operation.addTimeout(STORE_TIMEOUT, self._clock)
 
     def _publish(self, name: str, change: Change, version: int, token: int | None) -> None:
-        if self._node.bus.is_lost:
-            self.unsent.add(name)
+        if change is not Change.LOOK or self._node.bus.is_lost:
+            self.unsent.published(name)
         self._node.bus.publish(name, dumps([self._node.name, change.value, version, token]))
 
     def _payload(self, name: str, payload: bytes) -> None:

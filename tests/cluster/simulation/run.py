@@ -23,13 +23,16 @@ PLANS = {
     "two nodes": Plan(nodes=2),
     "five nodes": Plan(nodes=5),
     "store goes back": Plan(kinds=(*Plan.kinds, "empty", "copy")),
-    "late store": Plan(kinds=("sleep", "die", "cut", "leave"), late=0.25),
+    "late store": Plan(nodes=2, kinds=("sleep", "cut"), faults=0.08, sleeps=(1.9, 2.8), late=0.4),
     "bus loses": Plan(kinds=("cut", "apart"), loss=0.3),
     "bus repeats": Plan(kinds=("leave",), loss=0.0, duplicates=0.4),
-    "machines are suspended": Plan(kinds=("suspend", "store"), loss=0.0),
+    "machines are suspended": Plan(kinds=("suspend",), loss=0.0, late=0.2),
     "no comparison": Plan(compares=False, writes_again=True),
-    "bus away": Plan(kinds=("bus",), compares=False, loss=0.0, late=0.0),
+    "bus away": Plan(records=40, kinds=("bus", "cut"), faults=0.4, compares=False, loss=0.0, late=0.0),
     "busy records": Plan(kinds=(), seconds=15.0, touches=30, compares=False, loss=0.0, late=0.05),
+    "slow answers": Plan(
+        users=2, records=6, kinds=(), seconds=10.0, rest=5.0, touches=6, compares=False, loss=0.0, late=0.0, slow=0.5
+    ),
 }
 
 
@@ -38,6 +41,13 @@ def plan_of(seed: int) -> Plan:
     The plan of the history with C{seed}: the kinds take turns.
     """
     return list(PLANS.values())[seed % len(PLANS)]
+
+
+def seed_of(plan: str, number: int) -> int:
+    """
+    The seed of a history of that kind.
+    """
+    return number * len(PLANS) + list(PLANS).index(plan)
 
 
 def main(arguments: list[str]) -> int:

@@ -32,6 +32,7 @@ SETTINGS = ClusterSettings(
     lease_interval=0.5,
     lease_time=2.0,
     lease_margin=0.2,
+    bus_notice_time=1.6,
     bus_alone_time=1.0,
     absence_timeout=60.0,
     compare_interval=6.0,
@@ -62,7 +63,9 @@ class Plan:
     What happens in a history.
 
     @ivar kinds: which faults there are.
-    @ivar loss: as of L{Faults}; so are C{duplicates} and C{late}.
+    @ivar faults: how often there is one of them, for each event.
+    @ivar sleeps: for how long nodes sleep, from and to.
+    @ivar loss: as of L{Faults}; so are C{duplicates}, C{late} and C{slow}.
     @ivar touches: how often records are used.
     @ivar compares: whether all records are compared at intervals.
     @ivar writes_again: whether each record is written once more at the end.
@@ -75,9 +78,12 @@ class Plan:
     touches: int = 3
     compares: bool = True
     writes_again: bool = False
+    faults: float = 0.06
+    sleeps: tuple[float, float] = (0.3, 5.0)
     loss: float = 0.02
     duplicates: float = 0.01
     late: float = 0.02
+    slow: float = 0.02
     seconds: float = 30.0
     rest: float = 20.0
     kinds: tuple[str, ...] = ("bus", "cut", "apart", "store", "sleep", "die", "leave")
@@ -167,6 +173,7 @@ class Node:
 
     def die(self) -> None:
         self.clock.dead = True
+        self.trouble = self.world.time.now
         self.bus.stop()
 
 
@@ -183,7 +190,7 @@ class World:
         self.settings = settings if plan.compares else replace(settings, compare_interval=1e6)
         self.random = random.Random(seed)
         self.time = Time()
-        self.faults = Faults(plan.loss, plan.duplicates, plan.late)
+        self.faults = Faults(plan.loss, plan.duplicates, plan.late, plan.slow)
         self.network = SimNetwork(self.time, self.random, self.faults)
         self.engine = Engine(self.time, self.random, self.faults)
         self.nodes: list[Node] = []
@@ -256,7 +263,7 @@ class World:
             return
         rng = self.random
         self.time.callLater(rng.uniform(0.05, 0.35), self.event)
-        if self.plan.kinds and rng.random() < 0.06:
+        if self.plan.kinds and rng.random() < self.plan.faults:
             getattr(self, f"fault_{rng.choice(self.plan.kinds)}")()
         self.move_user(rng.choice(self.users))
         awake = [node for node in self.living if node.awake]
@@ -314,10 +321,11 @@ class World:
 
     def disconnect(self, user: User) -> None:
         if user.node is not None:
+            # The connections of a dead node ended when it died.
+            user.left = user.node.trouble if user.node.clock.dead else self.time.now
             if not user.node.clock.dead:
                 user.node.directory.release(USER, user.name)
             user.node = None
-            user.left = self.time.now
 
     def for_a_while(self, low: float, high: float, end: Callable[[], object]) -> None:
         self.time.callLater(self.random.uniform(low, high), end)
@@ -328,12 +336,17 @@ class World:
         self.bus_trouble = max(self.bus_trouble, self.time.now + seconds + 1.0)
         self.time.callLater(seconds, end)
 
+    def may_lose_bus(self) -> bool:
+        """
+        Whether a loss of the bus can last until it is noticed.
+        """
+        return self.bus_trouble < self.time.now < self.plan.seconds - 5.0
+
     def fault_bus(self) -> None:
         """
         The engine of the bus is away; nodes notice it some time later.
         """
-        # It has to be long enough to be noticed.
-        if self.network.away or self.time.now > self.plan.seconds - 5.0:
+        if not self.may_lose_bus():
             return
         self.network.away = True
         for node in self.living:
@@ -359,11 +372,11 @@ class World:
         """
         One node cannot reach the bus.
         """
-        if self.living:
+        if self.living and self.may_lose_bus():
             node = self.random.choice(self.living)
             self.network.cut_off.add(node.bus)
             node.clock.callLater(self.random.uniform(0.1, 1.5), lambda: self.lose_bus(node))
-            self.for_a_while_without_bus(1.0, 6.0, self.bus_back)
+            self.for_a_while_without_bus(1.6, 6.0, self.bus_back)
 
     def fault_apart(self) -> None:
         """
@@ -381,7 +394,7 @@ class World:
     def fault_sleep(self) -> None:
         if self.living:
             node = self.random.choice(self.living)
-            node.clock.sleeps_until = self.time.now + self.random.uniform(0.3, 5.0)
+            node.clock.sleeps_until = self.time.now + self.random.uniform(*self.plan.sleeps)
             node.trouble = node.clock.sleeps_until
 
     def fault_suspend(self) -> None:
@@ -400,7 +413,6 @@ class World:
         if len(self.living) > 1:
             node = self.random.choice(self.living)
             node.die()
-            node.trouble = self.time.now
             self.for_a_while(0.2, 5.0, self.join)
 
     def fault_leave(self) -> None:
