@@ -247,7 +247,8 @@ class Directory:
 
     def _summed(self, sender: str, rows: list[list[int]]) -> None:
         for number, token, count, xor in rows:
-            self._holdings.summed(sender, number, token, (count, xor))
+            if number < self._settings.partitions:
+                self._holdings.summed(sender, number, token, (count, xor))
 
     def _unequal(self, sender: str, number: int, token: int) -> None:
         partition = self._partition(sender, number, token)

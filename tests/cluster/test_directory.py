@@ -1,0 +1,217 @@
+"""
+Tests for L{dstwist.cluster.directory}.
+"""
+
+from __future__ import annotations
+
+import random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.cluster.bus_memory import MemoryNetwork
+from dstwist.cluster.digest import GONE, State
+from dstwist.cluster.directory import Directory
+from dstwist.cluster.members import Membership
+from dstwist.cluster.messages import Envelope, Item, encode
+from dstwist.cluster.settings import ClusterSettings
+from dstwist.cluster.table_memory import MemoryTable
+from tests.cluster.simulation.time import Time
+
+SETTINGS = ClusterSettings(partitions=4, grace={"u": 2.0})
+
+THERE: State = (True, ())
+
+
+class Member:
+    """
+    One node of a test.
+    """
+
+    def __init__(self, tests: DirectoryTests, name: str) -> None:
+        self.told: list[tuple[str, State]] = []
+        self.bus = tests.network.bus()
+        rng = random.Random(len(name))
+        self.membership = Membership(name, "1.0", tests.store, self.bus, tests.clock, SETTINGS, rng)
+        self.directory = Directory(
+            name,
+            self.membership,
+            self.bus,
+            tests.clock,
+            SETTINGS,
+            lambda kind, name, state: self.told.append((name, state)),
+            ("p",),
+            rng,
+        )
+        self.bus.start()
+        self.membership.start()
+        self.directory.start()
+
+    def stop(self) -> None:
+        self.membership.stop()
+        self.directory.stop()
+
+
+class DirectoryTests(SynchronousTestCase):
+    """
+    L{Directory} on three nodes, on a bus and a table that do not fail. The simulation
+    (L{tests.cluster.test_simulation}) has the failures.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Time()
+        self.network = MemoryNetwork(self.clock)
+        self.store = MemoryTable()
+        self.ann, self.bob, self.cat = (Member(self, name) for name in ("ann", "bobby", "catherine"))
+        self.wait(8)
+
+    def wait(self, seconds: float) -> None:
+        self.clock.run(self.clock.now + seconds)
+
+    def test_presence(self) -> None:
+        """
+        A node that watches all names of a kind is told of each that comes, at once, and goes, after the grace time.
+        """
+        self.ann.directory.watch_all("u")
+        self.wait(0.1)
+        for name in "abcdef":
+            self.bob.directory.hold("u", name)
+        self.wait(0.1)
+        self.assertEqual(sorted(self.ann.told), [(name, THERE) for name in "abcdef"])
+        self.assertEqual(sorted(self.ann.directory.known("u")), list("abcdef"))
+        self.ann.told.clear()
+        for name in "abc":
+            self.bob.directory.release("u", name)
+        self.wait(1.9)
+        self.assertEqual(self.ann.told, [])
+        self.wait(2.5)
+        self.assertEqual(sorted(self.ann.told), [(name, GONE) for name in "abc"])
+
+    def test_moved(self) -> None:
+        """
+        A name that moves to another node within the grace time is there all the time.
+        """
+        self.ann.directory.watch_all("u")
+        self.bob.directory.hold("u", "a")
+        self.wait(0.1)
+        self.bob.directory.release("u", "a")
+        self.wait(1.5)
+        self.cat.directory.hold("u", "a")
+        self.wait(10)
+        self.assertEqual(self.ann.told, [("a", THERE)])
+
+    def test_holders(self) -> None:
+        """
+        A node that watches a procedure is told which nodes provide it, and that none does.
+        """
+        self.ann.directory.watch("p", "x")
+        self.assertIsNone(self.ann.directory.state("p", "x"))
+        self.wait(0.1)
+        self.assertEqual(self.ann.directory.state("p", "x"), GONE)
+        self.bob.directory.hold("p", "x")
+        self.cat.directory.hold("p", "x")
+        self.wait(0.1)
+        nodes = tuple(sorted((self.bob.membership.node, self.cat.membership.node)))
+        self.assertEqual(self.ann.directory.state("p", "x"), (True, nodes))
+        self.bob.directory.release("p", "x")
+        self.wait(0.1)
+        self.assertEqual(self.ann.directory.state("p", "x"), (True, (self.cat.membership.node,)))
+        self.cat.directory.release("p", "x")
+        self.wait(2.5)
+        self.assertEqual(self.ann.directory.state("p", "x"), GONE)
+
+    def test_death(self) -> None:
+        """
+        The names of a node that dies are gone when the others have found it dead, and the grace time is over. The names
+        of other nodes are there all the time, although partitions move.
+        """
+        self.ann.directory.watch_all("u")
+        for name in "abcd":
+            self.bob.directory.hold("u", name)
+            self.cat.directory.hold("u", name.upper())
+        self.wait(1)
+        self.ann.told.clear()
+        self.bob.stop()
+        self.bob.bus.stop()
+        self.wait(7)
+        self.assertEqual(self.ann.told, [])
+        self.wait(6)
+        self.assertEqual(sorted(self.ann.told), [(name, GONE) for name in "abcd"])
+
+    def test_orderly_stop(self) -> None:
+        """
+        Nothing is announced because partitions are handed over.
+        """
+        self.ann.directory.watch_all("u")
+        for name in "abcd":
+            self.cat.directory.hold("u", name)
+        self.wait(1)
+        self.ann.told.clear()
+        self.bob.membership.hand_over()
+        self.wait(2)
+        self.bob.membership.leave()
+        self.wait(10)
+        self.assertEqual(self.ann.told, [])
+        self.assertEqual(sorted(self.ann.directory.known("u")), list("abcd"))
+
+    def test_joins(self) -> None:
+        """
+        A node that joins is told what is there.
+        """
+        self.bob.directory.hold("u", "a")
+        self.wait(1)
+        dan = Member(self, "dan")
+        dan.directory.watch_all("u")
+        self.wait(3)
+        self.assertEqual(dan.told, [("a", THERE)])
+
+    def test_alone(self) -> None:
+        """
+        A node that is alone is its own owner.
+        """
+        for member in (self.bob, self.cat):
+            member.stop()
+        self.wait(10)
+        self.ann.directory.watch_all("u")
+        self.ann.directory.hold("u", "a")
+        self.wait(0.1)
+        self.ann.directory.release("u", "a")
+        self.wait(5)
+        self.assertEqual(self.ann.told, [("a", THERE), ("a", GONE)])
+
+    def test_found_dead(self) -> None:
+        """
+        A node that was found dead, and lives, reports all that it holds; nothing is announced.
+        """
+        self.ann.directory.watch_all("u")
+        for name in "abcd":
+            self.bob.directory.hold("u", name)
+        self.wait(1)
+        table = self.ann.membership.table
+        others = {node: member for node, member in table.members.items() if node != self.bob.membership.node}
+        table = table.planned(table.version + 1, others, others)
+        self.store.document = table.encode().replace(
+            b'"version":%d' % table.version, b'"version":%d' % (table.version + 1)
+        )
+        self.ann.told.clear()
+        self.wait(10)
+        self.assertEqual(len(self.ann.membership.members), 3)
+        self.assertEqual(self.ann.told, [])
+
+    def test_no_such_partition(self) -> None:
+        """
+        A message about a partition that does not exist is dropped.
+        """
+        items: list[Item] = [
+            ["report", 9, 1, ["hua"], []],
+            ["digests", [[9, 1, 0, 0]]],
+            ["ask", [[9, 1]]],
+            ["question", 9, 1, 1, ["ua"]],
+            ["states", 9, 1, [["ua", 1, []]]],
+            ["all", 9, 1, 0, 1, []],
+            ["sums", [[9, 1, 0, 0]]],
+            ["unequal", 9, 1],
+        ]
+        sender, receiver = self.bob.membership.node, self.ann.membership.node
+        self.bob.bus.send("ann", encode(Envelope(sender, receiver, 10**6, items)))
+        self.wait(1)
+        self.assertEqual(self.ann.told, [])

@@ -1,0 +1,143 @@
+"""
+Tests for L{dstwist.cluster.peers}.
+"""
+
+from __future__ import annotations
+
+import random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
+from dstwist.cluster.members import Membership
+from dstwist.cluster.messages import Envelope, Item, encode
+from dstwist.cluster.peers import Peers
+from dstwist.cluster.settings import ClusterSettings
+from dstwist.cluster.table_memory import MemoryTable
+from tests.fakes import BusyClock
+from tests.logs import Lines
+
+SETTINGS = ClusterSettings(partitions=2, items_per_turn=2)
+
+
+class PeersTests(SynchronousTestCase):
+    """
+    L{Peers}.
+    """
+
+    def setUp(self) -> None:
+        self.lines = Lines(self)
+        self.clock = BusyClock()
+        self.network = MemoryNetwork(self.clock)
+        self.store = MemoryTable()
+        self.got: dict[str, list[tuple[str, Item]]] = {"ann": [], "bob": []}
+        self.ann, self.bob = self.node("ann"), self.node("bob")
+        self.clock.advance(1.2)
+        self.clock.advance(0.1)
+
+    def node(self, name: str) -> Peers:
+        bus = self.network.bus()
+        membership = Membership(name, "1.0", self.store, bus, self.clock, SETTINGS, random.Random(len(name)))
+        peers = Peers(
+            name, membership, bus, self.clock, SETTINGS, lambda sender, item: self.got[name].append((sender, item))
+        )
+        bus.start()
+        membership.start()
+        self.addCleanup(membership.stop)
+        setattr(self, f"{name}_bus", bus)
+        setattr(self, f"{name}_membership", membership)
+        return peers
+
+    ann_bus: MemoryBus
+    bob_bus: MemoryBus
+    ann_membership: Membership
+    bob_membership: Membership
+
+    def turn(self, times: int = 2) -> None:
+        for _ in range(times):
+            self.clock.advance(0.001)
+
+    def items(self, name: str) -> list[Item]:
+        return [item for _, item in self.got[name]]
+
+    def test_send(self) -> None:
+        """
+        The items of one turn arrive together, in their order, with their sender.
+        """
+        self.ann.send(self.bob_membership.node, ["unequal", 1, 1])
+        self.ann.send(self.bob_membership.node, ["unequal", 1, 2])
+        self.assertEqual(self.got["bob"], [])
+        self.turn()
+        sender = self.ann_membership.node
+        self.assertEqual(self.got["bob"], [(sender, ["unequal", 1, 1]), (sender, ["unequal", 1, 2])])
+
+    def test_turns(self) -> None:
+        """
+        Many items are spread over turns, in their order.
+        """
+        for number in range(5):
+            self.ann.send(self.bob_membership.node, ["unequal", 1, number])
+        self.turn()
+        self.assertEqual(len(self.got["bob"]), 2)
+        self.turn(4)
+        self.assertEqual([item[2] for item in self.items("bob")], [0, 1, 2, 3, 4])
+
+    def test_self(self) -> None:
+        """
+        A node can send items to itself, and to all members.
+        """
+        self.ann.send_all(["unequal", 1, 1])
+        self.turn()
+        self.assertEqual((self.items("ann"), self.items("bob")), ([["unequal", 1, 1]], [["unequal", 1, 1]]))
+
+    def deliver(self, sender: str, number: int, receiver: str | None = None) -> None:
+        receiver = self.bob_membership.node if receiver is None else receiver
+        self.ann_bus.send("bob", encode(Envelope(sender, receiver, number, [["unequal", 1, number]])))
+        self.turn()
+
+    def test_twice(self) -> None:
+        """
+        A message that is not newer than the last one is dropped.
+        """
+        for number in (3, 3, 2, 4):
+            self.deliver(self.ann_membership.node, number)
+        self.assertEqual([item[2] for item in self.items("bob")], [3, 4])
+
+    def test_strangers(self) -> None:
+        """
+        Messages of nodes that are not in the table are dropped, and so are messages for an earlier life of this node.
+        """
+        self.deliver("cat#1", 1)
+        self.deliver(self.ann_membership.node, 1, "bob#0")
+        self.assertEqual(self.got["bob"], [])
+
+    def test_unreadable(self) -> None:
+        """
+        A message that cannot be read is dropped as a whole, and logged.
+        """
+        bad = Envelope(self.ann_membership.node, self.bob_membership.node, 9, [["unequal", 1, 1], ["nonsense"]])
+        for payload in (b"nonsense", encode(bad)):
+            self.ann_bus.send("bob", payload)
+        self.turn()
+        self.assertEqual(self.got["bob"], [])
+        self.assertEqual(len(self.lines.of("warn")), 2)
+
+    def test_table(self) -> None:
+        """
+        A node hears of a new table at once.
+        """
+        announced: list[int] = []
+        self.turn()
+        self.bob_membership.announced = announced.append  # type: ignore[method-assign,assignment]
+        self.ann.send(self.bob_membership.node, ["table", 7])
+        self.turn()
+        self.assertEqual((announced[-1:], self.got["bob"]), ([7], []))
+
+    def test_stop(self) -> None:
+        """
+        After the end nothing is sent.
+        """
+        self.ann.send(self.bob_membership.node, ["unequal", 1, 1])
+        self.ann.stop()
+        self.turn()
+        self.assertEqual(self.got["bob"], [])
