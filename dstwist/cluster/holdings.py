@@ -39,8 +39,8 @@ from dstwist.cluster.table import partition_of
 T = TypeVar("T")
 
 #: A released name is remembered for the longest grace time and this many lease intervals. The answers to one question
-#: are given within one interval, which may be a little longer.
-RELEASED_INTERVALS = 1.5
+#: are given within one interval, which may be a little longer, and the owner allows for the way of messages.
+RELEASED_INTERVALS = 1.75
 
 #: A name with its state, as in a message.
 Row = tuple[str, int, list[str]]

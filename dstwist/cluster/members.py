@@ -24,14 +24,7 @@ this node knows
 A table is written in place of the one that was read, and of no other, and only if the nodes that it leaves out as dead
 have still the leases that were read. If the answer of the store is lost, the next reading shows the outcome.
 
-Leases are timed by each reader. A lease I{moves} when a reader sees another text in it. The reader counts the time in
-which a lease does not move from the moment it received the first reading to the moment it sent for the last one. The
-readings of that time must not be further apart than L{MAX_GAP_INTERVALS}; otherwise the reader starts to count anew.
-So no node is found dead because the store was away, or because the reader slept::
-
-    owner    sends a lease, may decide |----- leaseTime - margin -----|
-    store            has the lease     |
-    reader              receives it      |------------ leaseTime ------------| sends for the last reading: dead
+Leases are timed by each reader (L{dstwist.cluster.leases}).
 
 Always true: at most one node may decide about a partition (L{Membership.may_decide}). An owner stops deciding before
 any reader finds it dead, and before it gives a partition away. Two things break this, and the tokens protect the other
@@ -48,20 +41,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from dstwist.cluster.leases import Leases, lease_text
 from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table import Assignment, Member, Table, is_older
 from dstwist.interfaces import IBus, IClusterTable, TableReading
 from dstwist.log import Logger
 
-#: Readings that are further apart, in lease intervals, do not belong to one series.
-MAX_GAP_INTERVALS = 2.5
-
 #: After this part of an interval the table is read again, if it was to be read while a reading was under way.
 LOOK_AGAIN_INTERVALS = 0.1
-
-#: The last character of a lease: whether the bus of the node works.
-_BUS_WORKS = b"+"
-_BUS_LOST = b"-"
 
 
 class Membership:
@@ -112,9 +99,7 @@ class Membership:
         self._lease_count = 0
         self._lease_sent: float | None = None
         self._bus_lost_since: float | None = None
-        # When this node first saw the lease that each node has now, in an unbroken series of readings.
-        self._seen: dict[str, tuple[bytes | None, float]] = {}
-        self._last_received: float | None = None
+        self._leases = Leases(settings)
         self._timer: IDelayedCall | None = None
         self._look_again = False
         self._observers: list[Callable[[], object]] = []
@@ -257,8 +242,7 @@ class Membership:
         now = self._clock.seconds()
         self._watch_bus(now)
         self._lease_count += 1
-        lease = b"%d" % self._lease_count + (_BUS_LOST if self._bus.is_lost else _BUS_WORKS)
-        renewal = self._store.renew(self.node, lease)
+        renewal = self._store.renew(self.node, lease_text(self._lease_count, self._bus.is_lost))
         if not renewal.called:
             renewal.addTimeout(interval, self._clock)
         renewal.addCallback(self._received, now).addErrback(self._not_received).addBoth(self._renewed, now)
@@ -299,7 +283,7 @@ class Membership:
                 once="the table of the cluster",
             )
             return None
-        self._count_leases(read, reading.leases, sent)
+        self._leases.read(read.members, reading.leases, sent, self._clock.seconds())
         self._lease_sent = sent
         self._read = read
         if reading.document != self._given_with:
@@ -323,7 +307,7 @@ class Membership:
                 return None
             self._take_new_number()
             return None
-        self._check_handed_over(reading.leases)
+        self._check_handed_over()
         return self._write(reading, read, base, stale, sent)
 
     def _decode(self, document: bytes | None) -> Table:
@@ -339,14 +323,13 @@ class Membership:
         """
         Write a new table if there is a reason.
         """
-        limit = sent - self._settings.lease_time
-        dead = {node for node, (_, since) in self._seen.items() if since < limit and node != self.node}
+        dead = [node for node in self._leases.dead(sent) if node != self.node]
         members = {node: member for node, member in base.members.items() if node not in dead}
         if self._leave:
             members.pop(self.node, None)
         else:
             members[self.node] = self._member
-        usable = {node for node in members if reading.leases.get(node, _BUS_LOST).endswith(_BUS_WORKS)}
+        usable = {node for node in members if self._leases.bus_works(node)}
         usable.discard(self.node)
         if not self._bus.is_lost and not self._leave:
             usable.add(self.node)
@@ -367,7 +350,7 @@ class Membership:
             if self.owns(partition) and assignment.owner != self.node
         }
         self._given_with = reading.document
-        forget = {node: reading.leases.get(node) for node in dead}
+        forget = {node: self._leases.lease(node) for node in dead}
         writing = self._store.replace(reading.document, new.encode(), forget)
         if not writing.called:
             writing.addTimeout(self._settings.lease_interval, self._clock)
@@ -388,20 +371,6 @@ class Membership:
             self._handed_over()
         if self._leave and self.node not in new.members:
             self._left()
-
-    def _count_leases(self, read: Table, leases: Mapping[str, bytes], sent: float) -> None:
-        received = self._clock.seconds()
-        last = self._last_received
-        if last is None or sent - last > MAX_GAP_INTERVALS * self._settings.lease_interval:
-            self._seen.clear()
-        self._last_received = received
-        nodes = {*leases, *read.members}
-        for node in nodes:
-            lease = leases.get(node)
-            if self._seen.get(node, _NOT_SEEN)[0] != lease:
-                self._seen[node] = (lease, received)
-        for node in [node for node in self._seen if node not in nodes]:
-            del self._seen[node]
 
     def _adopt(self, table: Table) -> None:
         """
@@ -436,13 +405,13 @@ class Membership:
         self._notify()
         self._timer = self._clock.callLater(0, self._renew)
 
-    def _check_handed_over(self, leases: Mapping[str, bytes]) -> None:
+    def _check_handed_over(self) -> None:
         if self._handing_over is None:
             return
         takers = [
             node
             for node, member in self.table.members.items()
-            if node != self.node and not member.leaving and leases.get(node, _BUS_LOST).endswith(_BUS_WORKS)
+            if node != self.node and not member.leaving and self._leases.bus_works(node)
         ]
         if not takers or not self._owns_any():
             self._handed_over()
@@ -464,10 +433,6 @@ class Membership:
     def _notify(self) -> None:
         for changed in self._observers:
             changed()
-
-
-#: Equal to no lease.
-_NOT_SEEN: tuple[object, float] = (object(), 0.0)
 
 
 def address_of(node: str) -> str:

@@ -35,6 +35,9 @@ from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, par
 from dstwist.cluster.messages import HOLDS, WATCHES, Item
 from dstwist.cluster.settings import ClusterSettings
 
+#: How much later than the owner a member may seem to have released a name, in lease intervals.
+SLACK_INTERVALS = 0.25
+
 #: What a member believes of a name that it was told by another owner. It is equal to no other state.
 _BELIEVED: State = (True, ("", ""))
 
@@ -98,6 +101,9 @@ class OwnedPartition:
         self._now = now
         self._settings = settings
         self._exact = exact
+        # Messages are on their way for some time. A release that a member tells of is the one that is known if it is
+        # not later than this, and the grace time is as much longer.
+        self._slack = SLACK_INTERVALS * settings.lease_interval
         self._send = send
         self._members: dict[str, _Member] = {}
         self._holders: dict[str, set[str]] = {}
@@ -185,7 +191,7 @@ class OwnedPartition:
         question = self._questions.get(number)
         now = self._now()
         for key, age in released:
-            if key in self._grace and now - age > self._grace[key]:
+            if key in self._grace and now - age > self._grace[key] + self._slack:
                 self._grace[key] = now - age
                 if question is not None:
                     question.keys.discard(key)
@@ -239,7 +245,7 @@ class OwnedPartition:
         Ask the members about the names whose grace time is over. Called each interval.
         """
         now = self._now()
-        due = [key for key, began in self._grace.items() if began + self._grace_time(key) <= now]
+        due = [key for key in self._grace if self._is_due(key, now)]
         size = self._settings.names_per_item
         self._questions.clear()
         for start in range(0, len(due), size):
@@ -324,8 +330,12 @@ class OwnedPartition:
         self._grace[key] = self._now()
         self._changed[key] = None
 
-    def _grace_time(self, key: str) -> float:
-        return self._settings.grace.get(key[0], 0.0)
+    def _is_due(self, key: str, now: float) -> bool:
+        """
+        Whether C{key} has no holder, and its grace time was over at C{now}.
+        """
+        began = self._grace.get(key)
+        return began is not None and began + self._settings.grace.get(key[0], 0.0) + self._slack <= now
 
     def _close_questions(self) -> None:
         for number, question in list(self._questions.items()):
@@ -336,8 +346,7 @@ class OwnedPartition:
                 del self._questions[number]
                 for key in sorted(question.keys):
                     # It may have got a holder, and lost it again, since it was asked about.
-                    began = self._grace.get(key)
-                    if began is not None and began + self._grace_time(key) <= question.asked:
+                    if self._is_due(key, question.asked):
                         del self._grace[key]
                         self._changed[key] = None
 

@@ -83,7 +83,7 @@ class DirectoryTests(SynchronousTestCase):
             self.bob.directory.release("u", name)
         self.wait(1.9)
         self.assertEqual(self.ann.told, [])
-        self.wait(2.5)
+        self.wait(1.6)
         self.assertEqual(sorted(self.ann.told), [(name, GONE) for name in "abc"])
 
     def test_moved(self) -> None:
@@ -116,7 +116,7 @@ class DirectoryTests(SynchronousTestCase):
         self.wait(0.1)
         self.assertEqual(self.ann.directory.state("p", "x"), (True, (self.cat.membership.node,)))
         self.cat.directory.release("p", "x")
-        self.wait(2.5)
+        self.wait(1.5)
         self.assertEqual(self.ann.directory.state("p", "x"), GONE)
 
     def test_death(self) -> None:

@@ -133,7 +133,7 @@ class HoldingsTests(SynchronousTestCase):
         """
         self.holdings.hold("u", "b")
         self.holdings.release("u", "b")
-        for seconds, released in ((3.4, [["ub", 3400]]), (0.2, [])):
+        for seconds, released in ((3.7, [["ub", 3700]]), (0.1, [])):
             self.clock.advance(seconds)
             self.holdings.send_digests()
             self.sent()

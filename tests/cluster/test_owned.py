@@ -11,7 +11,7 @@ from dstwist.cluster.messages import Item
 from dstwist.cluster.owned import OwnedPartition
 from dstwist.cluster.settings import ClusterSettings
 
-SETTINGS = ClusterSettings(grace={"u": 2.0}, names_per_item=2, absence_timeout=30)
+SETTINGS = ClusterSettings(lease_interval=0.4, grace={"u": 2.0}, names_per_item=2, absence_timeout=30)
 
 
 class OwnedPartitionTests(SynchronousTestCase):
@@ -113,7 +113,7 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.clock.advance(1.9)
         self.partition.ask()
         self.assertEqual(self.take(), [])
-        self.clock.advance(0.1)
+        self.clock.advance(0.2)
         number = self.ask()
         self.answer(number, "me", "ann")
         self.assertEqual(self.states(), [])
@@ -126,7 +126,7 @@ class OwnedPartitionTests(SynchronousTestCase):
         """
         self.hear_all()
         self.partition.reported("ann", (), ["hua"])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         self.answer(self.ask(), "me", "ann")
         self.clock.advance(1)
         number = self.ask()
@@ -141,12 +141,12 @@ class OwnedPartitionTests(SynchronousTestCase):
         """
         self.hear_all()
         self.partition.reported("ann", (), ["hua"])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         number = self.ask()
         self.partition.answered("bob", number, ["ua"], ())
         self.answer(number, "me", "ann")
         self.assertEqual(self.states(), [])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         self.partition.ask()
         self.assertEqual(self.take(), [])
 
@@ -156,16 +156,16 @@ class OwnedPartitionTests(SynchronousTestCase):
         """
         self.hear_all()
         self.partition.reported("ann", (), ["hua"])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         number = self.ask()
-        self.partition.answered("ann", number, (), [("ua", 2.1)])
+        self.partition.answered("ann", number, (), [("ua", 2.05)])
         self.partition.answered("bob", number, (), [("ua", 0.5)])
         self.answer(number, "me")
         self.assertEqual(self.states(), [])
-        self.clock.advance(1.4)
+        self.clock.advance(1.5)
         self.partition.ask()
         self.assertEqual(self.take(), [])
-        self.clock.advance(0.1)
+        self.clock.advance(0.11)
         self.answer(self.ask(), "me", "ann", "bob")
         self.assertEqual(self.states(), [("me", "ua", -1)])
 
@@ -175,7 +175,7 @@ class OwnedPartitionTests(SynchronousTestCase):
         """
         self.hear_all()
         self.partition.reported("ann", (), ["hua"])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         number = self.ask()
         self.partition.reported("bob", ["hua"], ())
         self.partition.reported("bob", (), ["hua"])
@@ -189,7 +189,7 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.hear_all()
         self.partition.set_members(("me", "bob"))
         self.assertEqual(self.states(), [("bob", "px", 1)])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         self.partition.ask()
         self.assertEqual({node for node, _ in self.take()}, {"me", "bob"})
         self.answer(1, "me", "bob")
@@ -201,7 +201,7 @@ class OwnedPartitionTests(SynchronousTestCase):
         """
         self.hear_all()
         self.partition.reported("ann", (), ["hua"])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         number = self.ask()
         self.partition.set_members(("me", "ann", "bob", "cat"))
         self.answer(number, "me", "ann", "bob")
@@ -214,7 +214,7 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.hear_all()
         self.clock.advance(29)
         self.partition.reported("ann", (), ["hua"])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         number = self.ask()
         self.answer(number, "me")
         self.assertEqual(self.states(), [])
@@ -229,7 +229,7 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.clock.advance(29)
         self.assertFalse(self.partition.differs("bob", self.partition._members["bob"].entries.digest))
         self.partition.reported("ann", (), ["hua"])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         self.answer(self.ask(), "me", "ann")
         self.assertEqual(self.states(), [])
 
@@ -240,7 +240,7 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.partition.sent_whole("me", 0, 1, ["au"], ["uold"])
         self.hear(ann=[], bob=[])
         self.assertEqual(self.states(), [("me", "uold", 1)])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         self.answer(self.ask(), "me", "ann", "bob")
         self.assertEqual(self.states(), [("me", "uold", -1)])
 
@@ -325,6 +325,6 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.hear(me=["au", "wua"], ann=["hua"], bob=[])
         self.assertEqual(self.states(), [("me", "ua", 1)])
         self.partition.reported("ann", (), ["hua"])
-        self.clock.advance(2)
+        self.clock.advance(2.1)
         self.answer(self.ask(), "me", "ann", "bob")
         self.assertEqual(self.states(), [("me", "ua", 0)])

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster import members, messages
+from dstwist.cluster import leases, messages
 from dstwist.cluster.comparison import Comparison
 from dstwist.cluster.holdings import Holdings
 from dstwist.cluster.interest import Interest
@@ -72,7 +72,7 @@ def no_series() -> Patches:
     """
     Readings count that are far apart: an outage of the store makes nodes dead.
     """
-    yield patch.object(members, "MAX_GAP_INTERVALS", 1e9)
+    yield patch.object(leases, "MAX_GAP_INTERVALS", 1e9)
 
 
 def decides_while_giving() -> Patches:
@@ -134,8 +134,8 @@ def no_question() -> Patches:
     """
 
     def close(self: OwnedPartition) -> None:
-        for key, began in list(self._grace.items()):
-            if began + self._grace_time(key) <= self._now():
+        for key in list(self._grace):
+            if self._is_due(key, self._now()):
                 del self._grace[key]
                 self._changed[key] = None
 

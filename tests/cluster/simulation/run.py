@@ -16,6 +16,9 @@ from tests.cluster.simulation.world import Plan, World
 
 DEFAULT_HISTORIES = 1000
 
+#: After so many histories there is a line that says how many there were.
+HISTORIES_PER_LINE = 500
+
 
 #: The kinds of histories. Each puts some of the faults to the fore.
 PLANS = {
@@ -60,6 +63,8 @@ def main(arguments: list[str]) -> int:
         found.update(wrong.keys())
         for text, count in wrong.items():
             sys.stdout.write(f"seed {seed}: {text} ({count})\n")
+        if not (seed + 1) % HISTORIES_PER_LINE:
+            sys.stdout.write(f"{seed + 1 - first} histories, {time.process_time() - began:.1f} s of CPU\n")
         sys.stdout.flush()
     seconds = time.process_time() - began
     sys.stdout.write(f"{histories} histories from seed {first}, {seconds:.1f} s of CPU\n")
