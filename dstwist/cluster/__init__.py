@@ -1,3 +1,31 @@
 """
-How the nodes of a cluster reach each other. So far there is only a cluster of one node.
+Other nodes. A shared store decides; a message bus carries the news.
+
+==========================  =========================================================================================
+module                      task
+==========================  =========================================================================================
+L{.single}                  a cluster of one, which does nothing: the only one that a node uses so far
+B{members}
+L{.table}                   the membership table: which nodes there are, and which owns each partition
+L{.leases}                  which nodes are dead, as one reader sees it
+L{.members}                 the part that this node takes: renews its lease, writes the table if there is a reason
+B{names}
+L{.directory}               which nodes hold a name, and which nodes are told so
+L{.holdings}                the names that this node holds and watches, and what it has been told
+L{.owned}                   a partition that this node owns
+L{.peers}, L{.messages}     direct messages between members, and their format
+L{.digest}                  sets that two nodes keep alike
+B{news}
+L{.interest}                the subjects of the bus that clients of this node want
+L{.record_news}             what is passed on to subscribers of records, by versions
+L{.comparison}              finds news that the bus has lost
+L{.unsent_news}             records of which this node's own news may have been lost
+B{engines}
+L{.bus_memory},             a bus and a table in memory, for nodes of one process
+L{.table_memory}
+L{.settings}                times and limits
+==========================  =========================================================================================
+
+Everything here is sans-IO: it is given a clock, and engines behind interfaces (L{dstwist.interfaces.cluster}). The
+simulation in C{tests/cluster/simulation} runs it with engines and nodes that fail.
 """
