@@ -21,7 +21,8 @@ from dstwist.protocol.jsontext import dumps, loads
 from dstwist.record import Record
 
 if TYPE_CHECKING:
-    from tests.cluster.simulation.world import Node, World
+    from tests.cluster.simulation.node import Node
+    from tests.cluster.simulation.world import World
 
 #: How long a node waits for the arbiter.
 STORE_TIMEOUT = 0.2

@@ -12,7 +12,8 @@ import sys
 import time
 from collections import Counter
 
-from tests.cluster.simulation.world import Plan, World
+from tests.cluster.simulation.plan import Plan
+from tests.cluster.simulation.world import World
 
 DEFAULT_HISTORIES = 1000
 

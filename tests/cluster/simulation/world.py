@@ -1,5 +1,5 @@
 """
-A cluster of product code in simulated time: the nodes, the faults of one history, and what must be true.
+A cluster of product code in simulated time: its clients, and the faults of one history.
 
 A history has two phases. First clients come and go while engines and nodes fail, as a random number decides. Then
 nothing fails any more, and after some time everything must agree. All of a history follows from its seed.
@@ -10,171 +10,17 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from twisted.python.failure import Failure
 
-from dstwist.cluster.digest import GONE, State
-from dstwist.cluster.directory import Directory
-from dstwist.cluster.members import Membership
-from dstwist.cluster.record_news import MISSING
 from dstwist.cluster.settings import ClusterSettings
-from tests.cluster.simulation.engines import Engine, Faults, SimNetwork, SimTable
-from tests.cluster.simulation.records import Arbiter, Records
-from tests.cluster.simulation.time import NodeClock, Time
-
-#: The kinds of names: users, and procedures whose watchers are told the holders.
-USER = "u"
-PROCEDURE = "p"
-
-SETTINGS = ClusterSettings(
-    partitions=4,
-    lease_interval=0.5,
-    lease_time=2.0,
-    lease_margin=0.2,
-    bus_notice_time=1.6,
-    bus_alone_time=1.0,
-    absence_timeout=60.0,
-    compare_interval=6.0,
-    linger=1.0,
-    subscribe_timeout=0.3,
-    subscribe_window=3,
-    heads_batch=2,
-    heads_window=2,
-    max_early_news=4,
-    grace={USER: 1.0, PROCEDURE: 0.0},
-    names_per_item=3,
-    items_per_turn=4,
-)
-
-GRACE = SETTINGS.grace[USER]
-
-#: For how long after a fault a node may tell something wrong.
-TROUBLE_SECONDS = 8.0
-
-#: For how long after a user is back a node may tell that the user is gone, who was away for long.
-#: This is so while the bus carries; otherwise it takes as much longer.
-LATE_SECONDS = 3.5
-
-
-@dataclass(frozen=True)
-class Plan:
-    """
-    What happens in a history.
-
-    @ivar kinds: which faults there are.
-    @ivar faults: how often there is one of them, for each event.
-    @ivar sleeps: for how long nodes sleep, from and to.
-    @ivar loss: as of L{Faults}; so are C{duplicates}, C{late} and C{slow}.
-    @ivar touches: how often records are used.
-    @ivar compares: whether all records are compared at intervals.
-    @ivar writes_again: whether each record is written once more at the end.
-    """
-
-    nodes: int = 3
-    users: int = 8
-    procedures: int = 4
-    records: int = 3
-    touches: int = 3
-    compares: bool = True
-    writes_again: bool = False
-    faults: float = 0.06
-    sleeps: tuple[float, float] = (0.3, 5.0)
-    loss: float = 0.02
-    duplicates: float = 0.01
-    late: float = 0.02
-    slow: float = 0.02
-    seconds: float = 30.0
-    rest: float = 20.0
-    kinds: tuple[str, ...] = ("bus", "cut", "apart", "store", "sleep", "die", "leave")
-
-
-@dataclass
-class User:
-    """
-    A user, who is connected to at most one node at a time.
-
-    @ivar left: when the last connection ended.
-    @ivar long_away: when the user was last away for the grace time.
-    """
-
-    name: str
-    node: Node | None = None
-    left: float = -100.0
-    long_away: float = 0.0
-    hosts: list[Node] = field(default_factory=list)
-
-
-class Node:
-    """
-    One node, made of product code, and the clients it has.
-
-    @ivar told: the users that its clients were told are online.
-    @ivar stops: it stops in order, and takes no more clients.
-    @ivar trouble: until when its clients may be told something wrong.
-    """
-
-    def __init__(self, world: World, name: str) -> None:
-        self.world = world
-        self.name = name
-        self.clock = NodeClock(world.time)
-        self.bus = world.network.bus()
-        world.network.clocks[self.bus] = self.clock
-        self.trouble = world.time.now
-        self.stops = False
-        self.told: set[str] = set()
-        self.procedures: set[str] = set()
-        self.watched: set[str] = set()
-        rng = random.Random(world.random.random())
-        table = SimTable(world.engine, self.clock)
-        self.membership = Membership(name, "1.0", table, self.bus, self.clock, world.settings, rng)
-        self.directory = Directory(
-            name, self.membership, self.bus, self.clock, world.settings, self.on_told, (PROCEDURE,), rng
-        )
-        self.joined_as = self.membership.node
-        self.membership.observe(self.on_membership)
-        self.bus.start()
-        if world.network.away:
-            self.bus.disconnect()
-        self.directory.watch_all(USER)
-        self.membership.start()
-        self.directory.start()
-        self.records = Records(world, self)
-
-    @property
-    def awake(self) -> bool:
-        return not self.clock.dead and not self.stops and self.clock.sleeps_until <= self.world.time.now
-
-    def on_membership(self) -> None:
-        if self.membership.node != self.joined_as:
-            self.joined_as = self.membership.node
-            self.world.check_death(self)
-            self.trouble = self.world.time.now
-
-    def on_told(self, kind: str, name: str, state: State) -> None:
-        if kind != USER:
-            return
-        online, _ = state
-        if online == (name in self.told):
-            return
-        if online:
-            self.told.add(name)
-        else:
-            self.told.discard(name)
-            self.world.check_leave(self, name)
-
-    def hold(self, name: str, on: bool) -> None:
-        (self.procedures.add if on else self.procedures.discard)(name)
-        (self.directory.hold if on else self.directory.release)(PROCEDURE, name)
-
-    def watch(self, name: str, on: bool) -> None:
-        (self.watched.add if on else self.watched.discard)(name)
-        (self.directory.watch if on else self.directory.unwatch)(PROCEDURE, name)
-
-    def die(self) -> None:
-        self.clock.dead = True
-        self.trouble = self.world.time.now
-        self.bus.stop()
+from tests.cluster.simulation import checks
+from tests.cluster.simulation.engines import Engine, Faults, SimNetwork
+from tests.cluster.simulation.node import Node, User
+from tests.cluster.simulation.plan import GRACE, SETTINGS, USER, Plan
+from tests.cluster.simulation.records import Arbiter
+from tests.cluster.simulation.time import Time
 
 
 class World:
@@ -217,11 +63,11 @@ class World:
         for _ in range(plan.nodes):
             self.time.callLater(self.random.uniform(0, 0.5), self.join)
         self.time.callLater(4.0, self.event)
-        self.time.callLater(0.1, self.watch_deciders)
+        self.time.callLater(0.1, checks.watch_deciders, self)
         self.time.run(plan.seconds)
         self.come_to_rest()
         self.time.run(plan.seconds + plan.rest)
-        self.check_rest()
+        checks.check_rest(self)
         return self
 
     @property
@@ -474,86 +320,3 @@ class World:
         for number in range(self.plan.records):
             self.writes += 1
             self.living[0].records.write(f"record{number}", self.writes)
-
-    # -- what must be true
-
-    def watch_deciders(self) -> None:
-        """
-        At most one node decides about a partition.
-        """
-        if self.time.now > max(self.gone_back, self.suspended) + TROUBLE_SECONDS:
-            for number in range(self.settings.partitions):
-                deciders = [
-                    n for n in self.living if n.clock.sleeps_until <= self.time.now and n.membership.may_decide(number)
-                ]
-                if len(deciders) > 1:
-                    self.wrong["two nodes may decide about a partition"] += 1
-        if self.time.now < self.plan.seconds + self.plan.rest:
-            self.time.callLater(0.1, self.watch_deciders)
-
-    def check_death(self, node: Node) -> None:
-        """
-        A node finds that it was found dead.
-        """
-        if self.time.now - node.trouble > TROUBLE_SECONDS and self.plan.late < 0.1:
-            self.wrong["a node that was well was found dead"] += 1
-
-    def check_leave(self, node: Node, name: str) -> None:
-        """
-        A node has told its clients that a user is gone.
-        """
-        now = self.time.now
-        user = next(user for user in self.users if user.name == name)
-        if user.node is None and now - user.left >= GRACE:
-            return
-        late = LATE_SECONDS if now - self.bus_trouble > LATE_SECONDS else LATE_SECONDS + TROUBLE_SECONDS
-        if now - user.long_away < late or now - self.gone_back < TROUBLE_SECONDS:
-            return
-        hosts = user.hosts[-4:]
-        if all(now - each.trouble > TROUBLE_SECONDS for each in (node, *hosts)):
-            self.wrong["told of the leave of a user who was away for less than the grace time"] += 1
-
-    def check_records(self) -> None:
-        log = self.arbiter.log
-        taken = Counter(written for entries in log.values() for _, written in entries)
-        for token, outcome in self.outcomes.items():
-            if outcome is True and taken[token] != 1:
-                self.wrong["an acknowledged write is not in the history once"] += 1
-            if outcome is False and taken[token]:
-                self.wrong["a refused write is in the history"] += 1
-            if token in self.settled and self.settled[token] != bool(taken[token]):
-                self.wrong["a write took effect after its outcome was settled"] += 1
-            if taken[token] > 1:
-                self.wrong["a write is in the history more than once"] += 1
-        for node in self.living:
-            for name, believed in node.records.believed.items():
-                kept, _ = self.arbiter.get(name)
-                if believed != ((MISSING, None) if kept is None else (kept.version, kept.token)):
-                    self.wrong["at rest: a subscriber has another record than the arbiter"] += 1
-
-    def check_rest(self) -> None:
-        living = self.living
-        if len({node.membership.table.encode() for node in living}) > 1:
-            self.wrong["at rest: tables differ"] += 1
-        members = {node.membership.node for node in living}
-        if any(set(node.membership.members) != members for node in living):
-            self.wrong["at rest: the members are not the living nodes"] += 1
-        for number in range(self.settings.partitions):
-            if sum(node.membership.may_decide(number) for node in living) != 1:
-                self.wrong["at rest: a partition without an owner"] += 1
-        loads = [sum(map(node.membership.owns, range(self.settings.partitions))) for node in living]
-        if max(loads) - min(loads) > 1:
-            self.wrong["at rest: partitions are not even"] += 1
-        self.check_records()
-        online = {user.name for user in self.users if user.node is not None and not user.node.clock.dead}
-        for node in living:
-            if online - node.told:
-                self.wrong["at rest: a user who is there is thought away"] += 1
-            if node.told - online:
-                self.wrong["at rest: a user who is away is thought there"] += 1
-            if set(node.directory.known(USER)) != node.told:
-                self.wrong["at rest: clients were told something else"] += 1
-            for name in node.watched:
-                holders = tuple(sorted(n.membership.node for n in living if name in n.procedures))
-                if node.directory.state(PROCEDURE, name) != ((True, holders) if holders else GONE):
-                    self.wrong["at rest: wrong holders of a procedure"] += 1
