@@ -33,7 +33,7 @@ from tests.cluster.simulation.world import World
 HISTORIES = 5
 
 #: In how many histories a mistake is looked for.
-MAX_HISTORIES = 60
+MAX_HISTORIES = 100
 
 
 def wrong_in(plan: str, number: int) -> dict[str, int]:
@@ -261,7 +261,7 @@ def no_fence() -> Patches:
 #: Mistakes, and the kind of histories that show each soonest.
 MUTATIONS: dict[Callable[[], Patches], str] = {
     no_expiry: "all",
-    no_lease_in_verdict: "late store",
+    no_lease_in_verdict: "late verdicts",
     no_series: "all",
     decides_while_giving: "late store",
     goes_back: "store goes back",

@@ -42,7 +42,7 @@ def check_death(world: World, node: Node) -> None:
     """
     A node finds that it was found dead.
     """
-    if world.time.now - node.trouble > TROUBLE_SECONDS and world.plan.late < 0.1:
+    if world.time.now - node.trouble > TROUBLE_SECONDS and max(world.plan.late, world.plan.late_tables) < 0.1:
         world.wrong["a node that was well was found dead"] += 1
 
 

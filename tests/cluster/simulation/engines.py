@@ -30,14 +30,16 @@ class Faults:
     @ivar loss: the share of payloads that get lost.
     @ivar duplicates: the share of payloads that arrive once more, up to some seconds later.
     @ivar late: the share of operations of the store that are executed late; the same share of answers gets lost.
+    @ivar late_tables: the share of tables that are written late.
     @ivar slow: the share of answers of the store that come some time after the operation.
     """
 
-    def __init__(self, loss: float, duplicates: float, late: float, slow: float) -> None:
+    def __init__(self, loss: float, duplicates: float, late: float, late_tables: float, slow: float) -> None:
         self.on = True
         self.loss = loss
         self.duplicates = duplicates
         self.late = late
+        self.late_tables = late_tables
         self.slow = slow
 
 
@@ -105,7 +107,10 @@ class SimTable:
     def replace(
         self, expected: bytes | None, document: bytes, forget: Mapping[str, bytes | None] = MappingProxyType({})
     ) -> Deferred[bool]:
-        return self._engine.operation(self._clock, lambda: self._engine.table.replace(expected, document, forget))
+        late = self._engine.faults.late_tables
+        return self._engine.operation(
+            self._clock, lambda: self._engine.table.replace(expected, document, forget), late=late
+        )
 
 
 class Engine:
@@ -118,20 +123,25 @@ class Engine:
     def __init__(self, time: Time, rng: random.Random, faults: Faults) -> None:
         self._time = time
         self._random = rng
-        self._faults = faults
+        self.faults = faults
         self.table = MemoryTable()
         self.away = False
         self._copy: tuple[bytes | None, dict[str, bytes]] | None = None
 
     def operation(
-        self, clock: NodeClock, execute: Callable[[], Any], wanted: Callable[[], bool] | None = None
+        self,
+        clock: NodeClock,
+        execute: Callable[[], Any],
+        wanted: Callable[[], bool] | None = None,
+        late: float = 0.0,
     ) -> Deferred[Any]:
         """
         One operation of the node with C{clock}.
 
         @param wanted: asked when the operation is due: whether it is executed.
+        @param late: how often it is executed late, if that is more than for others.
         """
-        rng, faults = self._random, self._faults
+        rng, faults = self._random, self.faults
         answered: Deferred[Any] = Deferred(lambda _: None)
 
         def at_engine() -> None:
@@ -150,7 +160,7 @@ class Engine:
                 answered.callback(result)
 
         delay = rng.uniform(0.0005, 0.005)
-        if faults.on and rng.random() < faults.late:
+        if faults.on and rng.random() < max(late, faults.late):
             delay = rng.uniform(0.0, MAX_LATE_SECONDS)
         self._time.callLater(delay, at_engine)
         return answered

@@ -43,7 +43,7 @@ class Plan:
     @ivar kinds: which faults there are.
     @ivar faults: how often there is one of them, for each event.
     @ivar sleeps: for how long nodes sleep, from and to.
-    @ivar loss: as of L{Faults}; so are C{duplicates}, C{late} and C{slow}.
+    @ivar loss: as of L{Faults}; so are C{duplicates} to C{slow}.
     @ivar touches: how often records are used.
     @ivar compares: whether all records are compared at intervals.
     @ivar writes_again: whether each record is written once more at the end.
@@ -61,6 +61,7 @@ class Plan:
     loss: float = 0.02
     duplicates: float = 0.01
     late: float = 0.02
+    late_tables: float = 0.02
     slow: float = 0.02
     seconds: float = 30.0
     rest: float = 20.0

@@ -27,7 +27,10 @@ PLANS = {
     "two nodes": Plan(nodes=2),
     "five nodes": Plan(nodes=5),
     "store goes back": Plan(kinds=(*Plan.kinds, "empty", "copy")),
-    "late store": Plan(nodes=2, kinds=("sleep", "cut"), faults=0.08, sleeps=(1.9, 2.8), late=0.4),
+    "late store": Plan(kinds=("sleep", "die", "cut", "leave"), late=0.25),
+    "late verdicts": Plan(
+        nodes=2, users=1, procedures=0, records=0, kinds=("sleep",), faults=0.08, sleeps=(1.9, 2.8), late_tables=0.5
+    ),
     "bus loses": Plan(kinds=("cut", "apart"), loss=0.3),
     "bus repeats": Plan(kinds=("leave",), loss=0.0, duplicates=0.4),
     "machines are suspended": Plan(kinds=("suspend",), loss=0.0, late=0.2),

@@ -36,7 +36,7 @@ class World:
         self.settings = settings if plan.compares else replace(settings, compare_interval=1e6)
         self.random = random.Random(seed)
         self.time = Time()
-        self.faults = Faults(plan.loss, plan.duplicates, plan.late, plan.slow)
+        self.faults = Faults(plan.loss, plan.duplicates, plan.late, plan.late_tables, plan.slow)
         self.network = SimNetwork(self.time, self.random, self.faults)
         self.engine = Engine(self.time, self.random, self.faults)
         self.nodes: list[Node] = []
