@@ -5,6 +5,7 @@ Tests for L{dstwist.cluster.peers}.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -110,6 +111,28 @@ class PeersTests(SynchronousTestCase):
         self.deliver("cat#1", 1)
         self.deliver(self.ann_membership.node, 1, "bob#0")
         self.assertEqual(self.got["bob"], [])
+
+    def test_new_life(self) -> None:
+        """
+        A node that was found dead sends and receives under its new name, and drops what was queued under the old one.
+        """
+        old = self.bob_membership.node
+        read = self.ann_membership.table
+        others = {self.ann_membership.node: read.members[self.ann_membership.node]}
+        table = replace(read.planned(99, others, others), version=99)
+        self.store.document = table.encode()
+        self.bob.send(self.ann_membership.node, ["unequal", 1, 1])
+        self.bob_membership.look()
+        for _ in range(40):
+            self.clock.advance(0.1)
+        new = self.bob_membership.node
+        self.assertNotEqual(new, old)
+        self.got["ann"].clear()
+        self.bob.send(self.ann_membership.node, ["unequal", 1, 2])
+        self.ann.send(new, ["unequal", 1, 3])
+        self.ann.send(old, ["unequal", 1, 4])
+        self.turn(3)
+        self.assertEqual((self.got["ann"], self.items("bob")), ([(new, ["unequal", 1, 2])], [["unequal", 1, 3]]))
 
     def test_unreadable(self) -> None:
         """
