@@ -52,7 +52,10 @@ def check_leave(world: World, node: Node, name: str) -> None:
     """
     now = world.time.now
     user = next(user for user in world.users if user.name == name)
-    if user.node is None and now - user.left >= GRACE:
+    # A user whose node has died is away since then.
+    dead = user.node is not None and user.node.clock.dead
+    left = user.node.trouble if user.node is not None and dead else user.left
+    if (user.node is None or dead) and now - left >= GRACE:
         return
     late = LATE_SECONDS if now - world.bus_trouble > LATE_SECONDS else LATE_SECONDS + TROUBLE_SECONDS
     if now - user.long_away < late or now - world.gone_back < TROUBLE_SECONDS:
