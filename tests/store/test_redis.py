@@ -191,6 +191,16 @@ class OperationTests(RedisTestCase):
             self.assertIsNone(self.result(store.remove("a", 8)))
             self.assertEqual(b"8", self.server.command("GET", key))
 
+    def test_no_tombstone(self) -> None:
+        """
+        A key of another program in the place of a tombstone keeps no record from being created.
+        """
+        store = self.started(self.make())
+        for text in ("abc", "1e3", "0x10", "-5", ""):
+            self.server.command("FLUSHALL")
+            self.server.command("SET", "a_t", text)
+            self.assertIsNone(self.result(store.replace("a", None, Record(0, {}))))
+
     def test_ttl(self) -> None:
         """
         Both keys of a record expire at the same moment, which each write postpones.

@@ -15,7 +15,8 @@ if (found or '') ~= ARGV[1] then
 end
 if not found then
     local removed = redis.call('GET', OWN)
-    if removed and tonumber(removed) >= tonumber(ARGV[2]) then
+    -- Another program may have written that key. What is no number says nothing.
+    if removed and string.match(removed, '^%d+$') and tonumber(removed) >= tonumber(ARGV[2]) then
         return {removed}
     end
 end
