@@ -163,10 +163,11 @@ class IReplaceableStore(Interface):
 
     def on_reconnected(callback: Callable[[str | None], object]) -> None:
         """
-        Have C{callback} called each time the store can be used again after its connection was lost. If the store may
-        have less than before, because another server answers, or one that was restarted, or its data are not those of
-        before, the argument is the reason, a few words for the log; otherwise it is C{None}. The operations that are
-        called afterwards find the data that the store has now.
+        Have C{callback} called each time the store can be used again after its connection was lost, and each time the
+        store has other data than before although the connection stayed. If the store may have less than before, because
+        another server answers, or one that was restarted, or its data are not those of before, the argument is the
+        reason, a few words for the log; otherwise it is C{None}. The operations that are called afterwards find the
+        data that the store has now.
 
         This is called before the start. It may be called several times: the callbacks are called in the same order.
         """

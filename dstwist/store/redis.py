@@ -92,7 +92,7 @@ class RedisStore:
         self._forgets = not arbiter
         self._address = settings.address
         self._slices = TimeSlices(clock)
-        self._status = RedisStatus(redis, settings, layout, arbiter, tier)
+        self._status = RedisStatus(redis, settings, layout, arbiter, tier, clock)
         self._replicated = (
             ReplicatedWrites(redis, settings.min_replicas, settings.command_timeout / 2, clock)
             if settings.min_replicas
@@ -117,7 +117,7 @@ class RedisStore:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await self._redis.stop()
+        await self._status.stop()
         if self._parsing:
             self._parsed = Deferred()
             await self._parsed

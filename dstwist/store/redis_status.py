@@ -2,7 +2,7 @@
 The state of a Redis: whether it is fit for records, and what the log says about it.
 
 ===============================================  ====================================  ===============================
-found                                            at the start                          at a later connection
+found                                            at the start                          later
 ===============================================  ====================================  ===============================
 it may evict records that no other store has     the server does not start             a line, and C{/ready} says 503
 it executes no scripts                           the server does not start             -
@@ -15,15 +15,22 @@ another process, or another history of its data  -                              
 
 The key C{!store} holds a random number that is made when it is missing. A Redis that has lost its data, or that was
 restored from a copy of other data, has no such key or another number there.
+
+The server looks for all of this at each later connection. Every L{LOOK_SECONDS} while it is connected, it looks for the
+number and the policy of evictions only: C{FLUSHALL} and C{CONFIG SET} do not end the connection. A cache that may evict
+records may evict the number as well, so there a missing number is no sign between connections. That does no harm: the
+server reads a record that such a cache does not have from the storage.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from dstwist.config.redis import RedisSettings
@@ -34,6 +41,9 @@ from dstwist.redis.interface import IRedis, ServerIdentity
 from dstwist.store.redis_layout import Layout
 from dstwist.store.redis_refusals import explained
 from dstwist.store.redis_servers import servers_of, together
+
+#: How often a connected Redis is asked for the number of the store and for its policy of evictions, in seconds.
+LOOK_SECONDS = 10.0
 
 _NO_EVICTION = "noeviction"
 _STORE = b"store"
@@ -66,7 +76,9 @@ class RedisStatus:
 
     _log = Logger()
 
-    def __init__(self, redis: IRedis, settings: RedisSettings, layout: Layout, arbiter: bool, tier: str) -> None:
+    def __init__(
+        self, redis: IRedis, settings: RedisSettings, layout: Layout, arbiter: bool, tier: str, clock: IReactorTime
+    ) -> None:
         self._redis = redis
         self._settings = settings
         self._is_cluster = bool(settings.nodes)
@@ -82,6 +94,8 @@ class RedisStatus:
         self._reason: str | None = None
         self._on_reconnected: list[Callable[[str | None], object]] = []
         self._started = False
+        self._looks = LoopingCall(self._look_while_connected)
+        self._looks.clock = clock
         self.contents = ""
         self.problem: str | None = None
 
@@ -108,7 +122,7 @@ class RedisStatus:
             if isinstance(error, RedisReplyError):
                 raise StoreError(self._with_advice(error)) from None
             raise
-        refusal = self._refusal(facts)
+        refusal = self._refusal(fact.policy for fact in facts)
         if refusal is not None:
             await self._redis.stop()
             raise StoreError(f"Redis at {self._settings.address}: {refusal}")
@@ -116,6 +130,15 @@ class RedisStatus:
         keys = sum(fact.keys for fact in facts)
         self.contents = f"{keys} keys" if keys else "nothing yet"
         self._started = True
+        self._looks.start(LOOK_SECONDS, now=False)
+
+    def stop(self) -> Deferred[None]:
+        """
+        Close the connection. Nothing is called after that.
+        """
+        if self._looks.running:
+            self._looks.stop()
+        return self._redis.stop()
 
     def _connected(self, server: ServerIdentity) -> None:
         before = self._servers.get(server.address)
@@ -140,18 +163,57 @@ class RedisStatus:
             return  # The connection was lost again. The next one is looked at.
         except StoreError:
             pass  # Redis refuses something. Its records may be used all the same.
+        self._tell()
+
+    def _tell(self) -> None:
         reason, self._reason = self._reason, None
         for callback in self._on_reconnected:
             callback(reason)
 
     async def _look_again(self) -> None:
         facts = await self._look()
-        self.problem = self._refusal(facts)
-        if self.problem is not None:
-            self._log.critical("{event} | {where}: {problem}", where=self._tier, problem=self.problem, event="REDIS")
+        self._judge(fact.policy for fact in facts)
         self._warn(facts)
-        found = await self._identify()
-        if found != self._id and self._id is not None:
+        self._compare_number(await self._identify())
+
+    def _look_while_connected(self) -> Deferred[None] | None:
+        if self._redis.problem() is not None:
+            return None
+        return Deferred.fromCoroutine(self._look_shortly()).addErrback(self._not_looked)
+
+    async def _look_shortly(self) -> None:
+        """
+        Look for what can change without a new connection.
+        """
+        try:
+            policies = await self._policies()
+            self._judge(policies)
+            found = await self._number()
+            if not self._looks.running:
+                return
+            if found is None:
+                found = await self._make_number()
+                if not self._arbiter and _evicting(policies):
+                    self._id = found
+        except StoreError:
+            return  # The connection was lost, or Redis refuses something. The next look may find out more.
+        if self._looks.running and self._compare_number(found):
+            self._tell()
+
+    def _judge(self, policies: Iterable[str]) -> None:
+        problem = self._refusal(policies)
+        if problem is not None and problem != self.problem:
+            self._log.critical("{event} | {where}: {problem}", where=self._tier, problem=problem, event="REDIS")
+        self.problem = problem
+
+    def _compare_number(self, found: bytes | None) -> bool:
+        """
+        Compare the number of the store with the one before.
+
+        @return: whether Redis has other data than before.
+        """
+        is_other = found != self._id and self._id is not None
+        if is_other:
             self._log.critical(
                 "{event} | {where}: Redis at {address} has lost its data, or has other data than before; acknowledged "
                 "writes may be lost",
@@ -161,16 +223,17 @@ class RedisStatus:
             )
             self._reason = f"Redis at {self._settings.address} has other data than before"
         self._id = found
+        return is_other
 
     def _not_looked(self, failure: Failure) -> None:
         self._log.failure("the state of Redis was not read", failure)
 
-    def _refusal(self, facts: list[Facts]) -> str | None:
-        policies = sorted({fact.policy for fact in facts} - {_NO_EVICTION, ""})
-        if not policies or not self._arbiter:
+    def _refusal(self, policies: Iterable[str]) -> str | None:
+        evicting = _evicting(policies)
+        if not evicting or not self._arbiter:
             return None
         return (
-            f"its maxmemory-policy is {', '.join(policies)}, so it may forget records that no other store has; set "
+            f"its maxmemory-policy is {', '.join(evicting)}, so it may forget records that no other store has; set "
             "maxmemory-policy noeviction in redis.conf"
         )
 
@@ -205,11 +268,15 @@ class RedisStatus:
         asked += [self._redis.call(server, "DBSIZE"), config]
         memory, persistence, keys, found = await together(asked)
         return Facts(
-            _fields(memory).get("maxmemory_policy", ""),
+            _policy(memory),
             _fields(persistence).get("aof_enabled") == "1",
             found[1].decode("utf-8", "replace") if found else "",
             keys,
         )
+
+    async def _policies(self) -> list[str]:
+        servers = await servers_of(self._redis, self._is_cluster)
+        return [_policy(info) for info in await together([self._redis.call(key, "INFO", "memory") for key in servers])]
 
     async def _try_script(self) -> None:
         """
@@ -236,12 +303,18 @@ class RedisStatus:
         The number of the store, which is made if it is missing; C{None} if that is not possible, for example because
         Redis is full.
         """
+        found = await self._number()
+        return await self._make_number() if found is None else found
+
+    async def _number(self) -> bytes | None:
         found: bytes | None = await self._redis.call(self._key, "GET", self._key)
-        if found is None:
-            number = secrets.token_hex(16)
-            await self._redis.call(self._key, "SET", self._key, number, "NX").addErrback(_not_kept)
-            found = await self._redis.call(self._key, "GET", self._key)
         return found
+
+    async def _make_number(self) -> bytes | None:
+        number = secrets.token_hex(16)
+        await self._redis.call(self._key, "SET", self._key, number, "NX").addErrback(_not_kept)
+        # Another server may have made it before.
+        return await self._number()
 
     def _with_advice(self, error: RedisReplyError) -> str:
         advice = ADVICE.get(error.code)
@@ -258,6 +331,14 @@ def _not_kept(failure: Failure) -> Failure | None:
     """
     error = failure.value
     return None if isinstance(error, RedisReplyError) and error.code != "NOPERM" else failure
+
+
+def _evicting(policies: Iterable[str]) -> list[str]:
+    return sorted(set(policies) - {_NO_EVICTION, ""})
+
+
+def _policy(memory: bytes) -> str:
+    return _fields(memory).get("maxmemory_policy", "")
 
 
 def _fields(info: bytes) -> dict[str, str]:

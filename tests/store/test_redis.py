@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from dstwist.config.redis import RedisSettings, RedisTlsSettings
@@ -14,6 +15,9 @@ from dstwist.errors import StoreError, StoreFull, StoreRefusal
 from dstwist.interfaces import ANY_VERSION, ICallbackStore, IEnumerableStore, IStoreStatus, Record
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH
 from dstwist.record import NO_RECORD
+from dstwist.store.redis import RedisStore
+from dstwist.store.redis_connection import connect
+from dstwist.store.redis_status import LOOK_SECONDS
 from tests.redis_server import RedisServer
 from tests.store import contract
 from tests.store.redis_stage import RedisTestCase, authority, encrypted_server, replicated_servers
@@ -425,6 +429,31 @@ class OperationTests(RedisTestCase):
         # Redis has forgotten the data, and not the version.
         self.server.command("SET", "a_v", "1")
         self.assertIsNone(self.result(store.get("a")))
+
+    def test_changed_while_connected(self) -> None:
+        """
+        A running Redis that is emptied, and one that may forget records from now on, are noticed although the
+        connection stays. So is an emptied one once more.
+        """
+        clock, reasons = Clock(), list[str | None]()
+        settings = self.settings()
+        store = RedisStore(connect(settings, self.reactor), settings, clock)
+        store.on_reconnected(reasons.append)
+        self.result(store.start())
+        for count in (1, 2):
+            before = self.server.command("GET", "!store")
+            self.server.command("FLUSHALL")
+            clock.advance(LOOK_SECONDS)
+            self.reactor.run_until(lambda count=count: len(reasons) == count)
+            self.assertIn("has other data than before", str(reasons[-1]))
+            self.assertNotIn(self.server.command("GET", "!store"), (None, before))
+        self.addCleanup(self.server.command, "CONFIG", "SET", "maxmemory-policy", "noeviction")
+        self.server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+        clock.advance(LOOK_SECONDS)
+        self.reactor.run_until(lambda: store.problem() is not None)
+        self.assertIn("its maxmemory-policy is allkeys-lfu", str(store.problem()))
+        self.result(store.stop())
+        self.assertEqual([], clock.getDelayedCalls())
 
     def test_not_there(self) -> None:
         """

@@ -7,11 +7,15 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from dstwist.config.redis import RedisSettings
 from dstwist.config.redis_nodes import RedisAddress
 from dstwist.errors import StoreUnreachable
 from dstwist.record import Record
+from dstwist.store.redis import RedisStore
+from dstwist.store.redis_connection import connect
+from dstwist.store.redis_status import LOOK_SECONDS
 from tests.redis_groups import RedisCluster
 from tests.redis_server import RedisServer
 from tests.store import contract
@@ -126,6 +130,27 @@ class ClusterLayoutTests(ClusterTestCase):
         server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         self.assertIn("its maxmemory-policy is allkeys-lru", self.failure(self.make().start()))
         self.assertIsNone(self.result(self.make(arbiter=False).start()))
+
+    def test_changed_while_connected(self) -> None:
+        """
+        A running Redis Cluster that is emptied is noticed, and so is one server that may forget records from now on.
+        """
+        clock, reasons = Clock(), list[str | None]()
+        settings = self.settings()
+        store = RedisStore(connect(settings, self.reactor), settings, clock)
+        self.started(store)
+        store.on_reconnected(reasons.append)
+        self.empty()
+        clock.advance(LOOK_SECONDS)
+        self.reactor.run_until(lambda: bool(reasons))
+        self.assertIn("has other data than before", str(reasons))
+        self.assertIn("!store", self.contents())
+        server = self.cluster.servers[2]
+        self.addCleanup(server.command, "CONFIG", "SET", "maxmemory-policy", "noeviction")
+        server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        clock.advance(LOOK_SECONDS)
+        self.reactor.run_until(lambda: store.problem() is not None)
+        self.assertIn("its maxmemory-policy is allkeys-lru", str(store.problem()))
 
 
 class MovingTests(ClusterTestCase):

@@ -7,13 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.redis import RedisSettings
 from dstwist.errors import ConnectionBroken, StoreError
 from dstwist.redis.errors import RedisReplyError
 from dstwist.store.redis_layout import layout_of
-from dstwist.store.redis_status import RedisStatus
+from dstwist.store.redis_status import LOOK_SECONDS, RedisStatus
 from tests.logs import Lines
 from tests.store.recorder import SERVER, RecordingRedis
 
@@ -49,11 +50,12 @@ class StatusTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.lines = Lines(self)
+        self.clock = Clock()
 
     def status(self, arbiter: bool = True, ttl: int | None = None, **changed: Any) -> RedisStatus:
         self.redis = RecordingRedis(answers(**changed))
         settings = RedisSettings(ttl=ttl)
-        return RedisStatus(self.redis, settings, layout_of("", False, False), arbiter, "storage")
+        return RedisStatus(self.redis, settings, layout_of("", False, False), arbiter, "storage", self.clock)
 
     def started(self, **options: Any) -> RedisStatus:
         status = self.status(**options)
@@ -235,3 +237,142 @@ class StatusTests(SynchronousTestCase):
         self.redis.answers = answers(keys=RedisReplyError("BUSY a script runs"))
         self.redis.connect()
         self.assertEqual(reasons, [None])
+
+    def look(self) -> list[str]:
+        """
+        The calls of the next look while the connection stays.
+        """
+        self.redis.take()
+        self.clock.advance(LOOK_SECONDS)
+        return [" ".join(words) for words in self.redis.take()]
+
+    def test_looks(self) -> None:
+        """
+        A look takes two small commands. If nothing has changed, it has no effect. There is none before it is time.
+        """
+        reasons = self.reconnections(self.started())
+        for _ in range(2):
+            self.assertEqual(["INFO memory", "GET !store"], self.look())
+        self.clock.advance(LOOK_SECONDS / 2)
+        self.assertEqual([], self.redis.take())
+        self.assertEqual(([], []), (reasons, self.lines.of("warn") + self.lines.of("critical")))
+
+    def test_flushed(self) -> None:
+        """
+        If the number of the store is missing, it is written again, a line tells it, and the callbacks get the reason,
+        each time.
+        """
+        reasons = self.reconnections(self.started())
+        for count, made in enumerate((b"new", b"newer"), 1):
+            self.redis.answers = answers()
+            del self.redis.answers["GET !store"]
+            self.look()
+            self.redis.answer(None)
+            command, key, _, condition = self.redis.take()[0]
+            self.assertEqual(("SET", "!store", "NX"), (command, key, condition))
+            self.redis.answers = answers(id=made)
+            self.redis.answer(b"OK")
+            self.assertEqual(["Redis at 127.0.0.1:6379 has other data than before"] * count, reasons)
+            self.assertIn("has lost its data, or has other data", self.lines.last("critical"))
+            self.look()
+            self.assertEqual((count, count), (len(reasons), len(self.lines.of("critical"))))
+
+    def test_other_number(self) -> None:
+        """
+        Another number is a sign as well: another server has written it after a loss.
+        """
+        reasons = self.reconnections(self.started())
+        self.redis.answers = answers(id=b"other")
+        self.assertEqual(["INFO memory", "GET !store"], self.look())
+        self.assertEqual(["Redis at 127.0.0.1:6379 has other data than before"], reasons)
+        self.assertEqual(1, len(self.lines.of("critical")))
+
+    def test_flushed_and_full(self) -> None:
+        """
+        A Redis that takes no number is told once. The number is written when there is room.
+        """
+        reasons = self.reconnections(self.started())
+        self.redis.answers = answers(id=None)
+        for _ in range(2):
+            self.assertEqual("SET", self.look()[-1].split()[0])
+            self.redis.answer(RedisReplyError("OOM full"))
+        self.redis.answers = answers(id=b"new")
+        self.look()
+        self.assertEqual((1, 1), (len(reasons), len(self.lines.of("critical"))))
+
+    def test_evicted_number(self) -> None:
+        """
+        A cache that may evict records may evict the number. It is written again without a line.
+        """
+        reasons = self.reconnections(self.started(arbiter=False, memory=EVICTING))
+        self.redis.answers = answers(memory=EVICTING)
+        del self.redis.answers["GET !store"]
+        self.look()
+        self.redis.answer(None)
+        self.redis.answers = answers(memory=EVICTING, id=b"new")
+        self.redis.answer(b"OK")
+        self.look()
+        self.assertEqual(([], []), (reasons, self.lines.of("critical")))
+        self.redis.answers = answers(memory=EVICTING, id=b"other")
+        self.look()
+        self.assertEqual((1, 1), (len(reasons), len(self.lines.of("critical"))))
+
+    def test_policy_changed(self) -> None:
+        """
+        A policy that is changed at run time is noticed. The line is not repeated, neither later nor at a connection.
+        """
+        status = self.started()
+        self.redis.answers = answers(memory=EVICTING)
+        for happens in (self.look, self.look, self.redis.connect):
+            happens()
+            self.assertIn("may forget records", str(status.problem))
+            (line,) = self.lines.of("critical")
+            self.assertIn("REDIS | storage: its maxmemory-policy is allkeys-lru", line)
+        self.redis.answers = answers()
+        self.look()
+        self.assertIsNone(status.problem)
+
+    def test_not_connected(self) -> None:
+        """
+        A Redis that cannot be used is not looked at. A look that fails changes nothing, and later ones go on.
+        """
+        status = self.started()
+        reasons = self.reconnections(status)
+        self.redis.trouble = "it is a replica now"
+        self.assertEqual([], self.look())
+        self.redis.trouble = None
+        for error in (ConnectionBroken("gone"), RedisReplyError("LOADING its data")):
+            self.redis.answers = answers(memory=error, id=error)
+            self.assertEqual(["INFO memory"], self.look())
+            self.redis.answers = answers(id=error)
+            self.assertEqual(["INFO memory", "GET !store"], self.look())
+        self.redis.answers = answers()
+        self.assertEqual(["INFO memory", "GET !store"], self.look())
+        self.assertEqual(([], None, []), (reasons, status.problem, self.lines.of("critical")))
+
+    def test_slow_answer(self) -> None:
+        """
+        A look waits for the answers to the one before.
+        """
+        self.started()
+        del self.redis.answers["INFO memory"]
+        self.assertEqual(["INFO memory"], self.look())
+        self.assertEqual([], self.look())
+        self.redis.answer(b"maxmemory_policy:noeviction\r\n")
+        self.assertEqual(["INFO memory"], self.look())
+
+    def test_stop(self) -> None:
+        """
+        There is no look after the stop, and an answer that comes later has no effect.
+        """
+        status = self.started()
+        reasons = self.reconnections(status)
+        del self.redis.answers["GET !store"]
+        self.look()
+        self.successResultOf(status.stop())
+        self.assertTrue(self.redis.stopped)
+        self.redis.take()
+        self.redis.answer(None)
+        self.assertEqual([], self.redis.take())
+        self.assertEqual([], self.look())
+        self.assertEqual(([], [], []), (reasons, self.lines.of("critical"), self.clock.getDelayedCalls()))

@@ -12,7 +12,8 @@ All of them are made to agree with the store, because nothing else is left that 
 =============================================  =========================================================================
 sign                                           then
 =============================================  =========================================================================
-the store says so (L{IReplaceableStore})       all known names are compared, anew if a comparison is under way
+the store says so (L{IReplaceableStore})       all known names are compared, anew if a comparison is under way, and
+                                               however short ago the last one was
 a refusal or a read shows a version that is    the subscribers of the record are told at once. All known names are
 lower than the one that clients have, or no    compared, unless that was done in the last L{COMPARE_AGAIN_SECONDS}, or
 record                                         the record is gone and another node may have deleted it

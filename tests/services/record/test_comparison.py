@@ -449,6 +449,22 @@ class OrdinaryAnswerTests(ComparisonTestCase):
         self.assertEqual(young.take(), [ask(A.DELETED, "a")])
         self.assertEqual((len(self.lines), "is gone" in self.lines[2]), (4, True))
 
+    def test_store_says_so_soon(self) -> None:
+        """
+        If the store itself says that it has other data, all records are compared, however short ago that was.
+        """
+        for name in ("a", "b"):
+            self.have(name, 9)
+        self.reader("a")
+        young = self.reader("b")
+        self.gone_back(a=5, b=9)
+        self.successResultOf(self.cache.delete("a"))
+        self.say(self.young(), ask(A.READ, "a"))
+        self.assertEqual((young.take(), len(self.lines)), ([], 2))
+        self.storage.replace_by()
+        self.assertEqual(young.take(), [ask(A.DELETED, "b")])
+        self.assertEqual(len(self.lines), 4)
+
 
 class BatchTests(ComparisonTestCase):
     """
