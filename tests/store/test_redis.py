@@ -247,12 +247,12 @@ class OperationTests(RedisTestCase):
             store = self.started(self.make(legacy_layout=legacy))
             self.server.commands(*(("SET", *item) for item in values.items()))
             for write in (
-                store.replace("a", None, Record(0, {})),
-                store.set("a", 1, {}),
-                store.remove("a", 1),
-                store.delete("a"),
+                lambda store: store.replace("a", None, Record(0, {})),
+                lambda store: store.set("a", 1, {}),
+                lambda store: store.remove("a", 1),
+                lambda store: store.delete("a"),
             ):
-                self.assertIn("NOVERSION the key a", self.refusal(write))
+                self.assertIn("NOVERSION the key a", self.refusal(write(store)))
             found = self.server.contents()
             self.assertEqual(values, {key: found[key] for key in values})
 
