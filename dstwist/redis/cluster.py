@@ -38,11 +38,12 @@ from dstwist.redis.cluster_links import ClusterCallbacks, ClusterLinks
 from dstwist.redis.errors import RedisReplyError
 from dstwist.redis.held import HeldSlot, SlotCall
 from dstwist.redis.interface import Done, IRedis, ServerIdentity, Word
-from dstwist.redis.link import RedisLink, fire
+from dstwist.redis.link import RedisLink
 from dstwist.redis.primary import Endpoints
 from dstwist.redis.scripts import Script
 from dstwist.redis.slots import SLOTS, read_address, slot_of
 from dstwist.scheduling.deadlines import Deadlines
+from dstwist.scheduling.firing import fire
 
 #: How often a call is sent, and how often of that without a pause.
 MAX_TRIES = 16

@@ -46,6 +46,7 @@ from dstwist.redis.sentinel import SentinelPrimary
 from dstwist.redis.trouble import LEFT, STAYS, Trouble
 from dstwist.redis.watch import Watch
 from dstwist.scheduling.deadlines import Deadlines
+from dstwist.scheduling.firing import fire
 
 
 @implementer(IRedis)
@@ -307,13 +308,3 @@ class RedisLink:
     def problem(self) -> str | None:
         problem = self._reconnection.problem or self._trouble.problem
         return None if problem is None else self._reconnection.text(problem)
-
-
-def fire(outcome: Deferred[Any], error: Exception | None, reply: Any) -> None:
-    """
-    The end of a call for which a Deferred waits.
-    """
-    if error is None:
-        outcome.callback(reply)
-    else:
-        outcome.errback(error)

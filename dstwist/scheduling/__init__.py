@@ -7,5 +7,6 @@ L{.time_slices}       long work, cut into steps and done a time slice in each tu
 L{.work_queue}        the requests of one requester, in order
 L{.deadlines}         many deadlines on one timer
 L{.drain}             the end of the operations that began before a change
+L{.firing}            a Deferred for an operation that tells its outcome by a callback
 ====================  ==================================================================
 """

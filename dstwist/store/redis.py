@@ -21,6 +21,7 @@ A record of more than C{maxReplyBytes} costs the connection once; then its lengt
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -45,6 +46,7 @@ from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, loads
 from dstwist.record import NO_RECORD
 from dstwist.redis.errors import TOO_LARGE, RedisReplyError
 from dstwist.redis.interface import IRedis
+from dstwist.scheduling.firing import fire
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.store.redis_layout import TOMBSTONE, layout_of
 from dstwist.store.redis_refusals import explained
@@ -156,14 +158,7 @@ class RedisStore:
         if version is None or (text is None and self._forgets):
             found.callback(None)
             return
-
-        def read(error: Exception | None, record: Record | None) -> None:
-            if error is None:
-                found.callback(record)
-            else:
-                found.errback(error)
-
-        self._read(name, version, text, read)
+        self._read(name, version, text, partial(fire, found))
 
     def _note(self, name: str, error: Exception) -> None:
         if isinstance(error, RedisReplyError) and error.code == TOO_LARGE:
@@ -189,14 +184,14 @@ class RedisStore:
 
     def write(self, name: str, record: Record) -> Deferred[None]:
         written: Deferred[None] = Deferred()
-        self.submit(name, ANY_VERSION, record, (), _fire, written)
+        self.submit(name, ANY_VERSION, record, (), fire, written)
         return written
 
     def replace(
         self, name: str, expected: int | None, record: Record, changes: Sequence[Change] = ()
     ) -> Deferred[Record | None]:
         replaced: Deferred[Record | None] = Deferred()
-        self.submit(name, expected, record, changes, _fire, replaced)
+        self.submit(name, expected, record, changes, fire, replaced)
         return replaced
 
     def submit(
@@ -231,7 +226,7 @@ class RedisStore:
             removed.callback(None if expected is None else NO_RECORD)
             return removed
         arguments = ("" if expected is None else expected, self._deletion_memory)
-        self._run_write(self._remove, keys, arguments, self._written, (name, _fire, removed))
+        self._run_write(self._remove, keys, arguments, self._written, (name, fire, removed))
         return removed
 
     def delete(self, name: str) -> Deferred[None]:
@@ -241,7 +236,7 @@ class RedisStore:
         except StoreError:
             deleted.callback(None)
             return deleted
-        self._run_write(self._delete, keys, (), self._written, (name, _fire, deleted))
+        self._run_write(self._delete, keys, (), self._written, (name, fire, deleted))
         return deleted
 
     def _written(self, outcome: tuple[str, Done, Any], error: Exception | None, reply: Any) -> None:
@@ -345,10 +340,3 @@ class RedisStore:
     def _unreadable(self, name: str, problem: object) -> StoreError:
         keys = ", ".join(key.decode("utf-8", "replace") for key in self._keys(name))
         return StoreError(f"the record {name!r} cannot be read from Redis at {self._address} ({keys}): {problem}")
-
-
-def _fire(deferred: Deferred[Any], error: Exception | None, found: Record | None) -> None:
-    if error is None:
-        deferred.callback(found)
-    else:
-        deferred.errback(error)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -26,6 +27,7 @@ from dstwist.config.redis import RedisSettings
 from dstwist.interfaces import Record
 from dstwist.redis.interface import IRedis, Word
 from dstwist.redis.scripts import Script
+from dstwist.scheduling.firing import fire
 from dstwist.store.redis import RedisStore
 from dstwist.store.redis_layout import TOKEN
 from dstwist.store.redis_refusals import explained
@@ -93,7 +95,7 @@ class RedisCache(RedisStore):
         if not isinstance(answer, list):
             return Claim(None, token if answer == _YES else None)
         found: Deferred[Record | None] = Deferred()
-        self._read(name, answer[0], answer[1], _firing(found))
+        self._read(name, answer[0], answer[1], partial(fire, found))
         return Claim(await found, None)
 
     async def promote(self, name: str, token: str, record: Record) -> bool:
@@ -110,18 +112,8 @@ class RedisCache(RedisStore):
     async def _ask(self, script: Script, name: str, arguments: Sequence[Word]) -> Any:
         asked: Deferred[Any] = Deferred()
         keys = [*self._keys(name), self._layout.own_key(name, TOKEN)]
-        self._redis.run(script, keys, arguments, lambda _, error, reply: _firing(asked)(error, reply), None)
+        self._redis.run(script, keys, arguments, fire, asked)
         try:
             return await asked
         except Exception as error:
             raise explained(error) from None
-
-
-def _firing(deferred: Deferred[Any]) -> Any:
-    def fire(error: Exception | None, result: Any) -> None:
-        if error is None:
-            deferred.callback(result)
-        else:
-            deferred.errback(error)
-
-    return fire

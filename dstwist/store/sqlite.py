@@ -45,11 +45,12 @@ from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import ANY_VERSION, Change, Done, ICallbackStore, ISharedStore, IStoreStatus, Record
 from dstwist.log import Logger
+from dstwist.scheduling.firing import fire
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.scheduling.turns import Turns
 from dstwist.store.sqlite_file import FILE_CHECK_INTERVAL, SqliteFile
 from dstwist.store.sqlite_removed import RemovedVersions
-from dstwist.store.sqlite_rows import Heads, Read, Write, fire
+from dstwist.store.sqlite_rows import Heads, Read, Write
 
 
 class _Batch:

@@ -26,6 +26,7 @@ from dstwist.errors import StoreError
 from dstwist.interfaces import ANY_VERSION, Change, Done, Record
 from dstwist.protocol.jsontext import loads
 from dstwist.record import NO_RECORD
+from dstwist.scheduling.firing import fire
 from dstwist.store.sqlite_changes import ChangeRow, Folding, add, changed
 from dstwist.store.sqlite_removed import Removal, RemovedVersions, is_utf8
 
@@ -162,16 +163,6 @@ class Write:
         Call C{done}.
         """
         self.done(self.argument, self.error, self.found)
-
-
-def fire(deferred: Deferred[Any], error: Exception | None, result: Any) -> None:
-    """
-    Fire a Deferred: the end of an operation.
-    """
-    if error is None:
-        deferred.callback(result)
-    else:
-        deferred.errback(error)
 
 
 def get(connection: sqlite3.Connection, name: str) -> Record | None:

@@ -18,6 +18,7 @@ from dstwist.errors import StoreError
 from dstwist.redis.cluster import RedisCluster
 from dstwist.redis.link import RedisLink
 from dstwist.redis.scripts import Script
+from dstwist.scheduling.firing import fire
 from tests.e2e.free_port import free_port
 from tests.redis_groups import RedisCluster as Servers
 from tests.redis_server import RedisServer, start_in_thread
@@ -51,14 +52,7 @@ class ClusterTests(TestCase):
 
     def append(self, cluster: RedisCluster, key: str, value: int) -> Deferred[Any]:
         outcome: Deferred[Any] = Deferred()
-
-        def done(argument: Any, error: Exception | None, reply: Any) -> None:
-            if error is None:
-                outcome.callback(reply)
-            else:
-                outcome.errback(error)
-
-        cluster.run(APPEND, [key], [value], done, None)
+        cluster.run(APPEND, [key], [value], fire, outcome)
         return outcome
 
     async def test_all_nodes(self) -> None:

@@ -22,6 +22,7 @@ from dstwist.redis.errors import RedisReplyError
 from dstwist.redis.interface import ServerIdentity
 from dstwist.redis.link import RedisLink
 from dstwist.redis.scripts import Script
+from dstwist.scheduling.firing import fire
 from tests.e2e.certificates import Authority, Certificates
 from tests.redis_groups import SentinelGroup
 from tests.redis_server import RedisError, RedisServer, start_in_thread
@@ -69,14 +70,7 @@ class LinkTestCase(TestCase):
         Append to a list by a script.
         """
         outcome: Deferred[Any] = Deferred()
-
-        def done(argument: Any, error: Exception | None, reply: Any) -> None:
-            if error is None:
-                outcome.callback(reply)
-            else:
-                outcome.errback(error)
-
-        link.run(APPEND, [key], [value], done, None)
+        link.run(APPEND, [key], [value], fire, outcome)
         return outcome
 
 

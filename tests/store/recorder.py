@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from dstwist.redis.interface import Done, IRedis, ServerIdentity, Word
 from dstwist.redis.scripts import Script
+from dstwist.scheduling.firing import fire
 
 SERVER = ServerIdentity("127.0.0.1:6379", "a" * 40, "b" * 40, 17, "master", "7.0.15")
 
@@ -52,7 +53,7 @@ class RecordingRedis:
 
     def call(self, key: Word | None, *words: Word) -> Deferred[Any]:
         outcome: Deferred[Any] = Deferred()
-        self.submit(key, words, _fire, outcome)
+        self.submit(key, words, fire, outcome)
         return outcome
 
     def submit(self, key: Word | None, words: Sequence[Word], done: Done, argument: Any) -> None:
@@ -96,10 +97,3 @@ class RecordingRedis:
                 done(argument, answer, None)
             else:
                 done(argument, None, answer)
-
-
-def _fire(outcome: Deferred[Any], error: Exception | None, reply: Any) -> None:
-    if error is None:
-        outcome.callback(reply)
-    else:
-        outcome.errback(error)
