@@ -30,6 +30,6 @@ class Script:
     @classmethod
     def load(cls, package: str, name: str) -> Script:
         """
-        The script in the file C{<name>.lua} of a package.
+        The script in the file C{lua/<name>.lua} of a package.
         """
-        return cls(name, files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8"))
+        return cls(name, files(package).joinpath("lua", f"{name}.lua").read_text(encoding="utf-8"))

@@ -19,3 +19,11 @@ class ScriptTests(SynchronousTestCase):
         Redis knows a script by the SHA-1 of its text.
         """
         self.assertEqual(Script("one", "return 1").sha, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db")
+
+    def test_load(self) -> None:
+        """
+        A script is loaded from the folder of its package.
+        """
+        script = Script.load("dstwist.cluster", "renew")
+        self.assertEqual(script.name, "renew")
+        self.assertIn("HGETALL", script.text)
