@@ -36,6 +36,9 @@ class ClusterSettings:
     linger: float = 10.0
     #: How many subscriptions may be unconfirmed at a time.
     subscribe_window: int = 5000
+    #: How many bytes of payloads are kept while the bus is lost, and for how long each of them.
+    outage_buffer: int = 2**20
+    outage_time: float = 5.0
     #: How many names are compared in one operation, and how many such operations may be under way.
     heads_batch: int = 500
     heads_window: int = 4

@@ -236,6 +236,17 @@ class RedisSettings(RedisConnectionSettings):
     min_replicas: int = integer(0, minimum=0, maximum=1000)
 
 
+@dataclass(frozen=True, repr=False)
+class RedisBusSettings(RedisConnectionSettings):
+    """
+    The options of a message bus of the type C{redis}.
+    """
+
+    # The first letters of all channels. Clusters on one Redis need different ones, because channels belong to no
+    # database. An addition of dstwist.
+    channel_prefix: str = option(_read_prefix, "")
+
+
 def read_redis(options: Any, path: str, reading: Reading, **fallbacks: Any) -> RedisSettings:
     """
     The options of a cache or storage.

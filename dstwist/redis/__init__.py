@@ -1,5 +1,5 @@
 """
-A link to Redis, used by the store.
+Links to Redis, used by the store and by the message bus between nodes.
 
 =====================  ===============================================================================================
 module                 task
@@ -19,6 +19,8 @@ L{.call}               one call
 L{.outcomes}           hands out the outcomes of calls, some in each turn of the reactor
 L{.scripts}            Lua scripts
 L{.redo}               calls that Redis refused before it executed anything, and that are sent again in their order
+L{.subscriber}         subscriptions to channels, on a connection of their own
+L{.any_primary}        any primary of a Redis Cluster, for publishing and subscriptions
 L{.cluster}            a Redis Cluster; its parts are:
 L{.cluster_links}      the links to the primaries, and which of them has which slots
 L{.cluster_map}        asks the nodes for the map of the slots

@@ -63,6 +63,8 @@ class Reconnection:
     The connections of one link, one after the other.
 
     @param jitter: gives a random number from 0 to 1, so that many nodes do not come back at the same moment.
+    @param protocol: the class of the connections.
+    @param meanwhile: what happens while there is no connection, for the log.
     @ivar problem: why there is no usable connection; C{None} if there is one.
     """
 
@@ -76,7 +78,11 @@ class Reconnection:
         primary: Primary,
         callbacks: Callbacks,
         jitter: Callable[[], float],
+        protocol: type[RedisProtocol] = RedisProtocol,
+        meanwhile: str = "operations fail",
     ) -> None:
+        self._protocol = protocol
+        self._meanwhile = meanwhile
         self._settings = settings
         self._client_name = client_name
         self._reactor = reactor
@@ -211,7 +217,8 @@ class Reconnection:
 
     def _reach(self, place: Place) -> Deferred[RedisProtocol]:
         def build() -> RedisProtocol:
-            return RedisProtocol(self._callbacks.answered, self._ended, self._reactor, self._settings.max_reply_bytes)
+            settings = self._settings
+            return self._protocol(self._callbacks.answered, self._ended, self._reactor, settings.max_reply_bytes)
 
         factory: Any = Factory.forProtocol(build)
         factory.noisy = False
@@ -294,7 +301,7 @@ class Reconnection:
         self._log.error(
             "REDIS_CONNECTION | {problem}{meanwhile}",
             problem=self.text(problem),
-            meanwhile="; until it is back, operations fail" if away else "; trying again",
+            meanwhile=f"; until it is back, {self._meanwhile}" if away else "; trying again",
             event="REDIS_CONNECTION",
         )
 
