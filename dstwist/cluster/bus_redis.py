@@ -207,12 +207,18 @@ class RedisBus:
         self._dropped += 1
         if self.is_lost:
             return
-        if isinstance(error, StoreUnreachable) and self._publisher.problem() is None:
+        if self._is_overload(error):
             self._log.warn(
                 "CLUSTER | a message to other nodes was not sent: {problem}", problem=str(error), event="CLUSTER"
             )
         else:
             self._lose(_text(error))
+
+    def _is_overload(self, error: Exception) -> bool:
+        """
+        Whether a payload was not sent only because too many others wait for their answers.
+        """
+        return isinstance(error, StoreUnreachable) and self._publisher.problem() is None
 
     # -- the states
 
@@ -284,11 +290,13 @@ class RedisBus:
     def _probe_sent(self, number: int, error: Exception | None, reply: Any) -> None:
         if error is None or number != self._number or not self._is_due:
             return
-        if not self.is_lost:
+        if not self.is_lost and not self._is_overload(error):
             self._lose(_text(error))
             return
         # The next one is sent in a while.
         self._is_due, self._rest = False, 0.0
+        if not self.is_lost:
+            return
         self._problem = _text(error)
         if isinstance(error, RedisReplyError) and self._started is not None and not self._started.called:
             self._started.errback(StoreError(self._problem))

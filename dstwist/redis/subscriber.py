@@ -161,7 +161,6 @@ class Subscriber:
         """
         End the connection. Nothing is called after that.
         """
-        self._on_ready = self._on_lost = _nothing
         self._forget()
         return self._reconnection.stop()
 
@@ -272,7 +271,7 @@ class Subscriber:
     def _pushed(self, found: Any) -> None:
         if type(found) is list and len(found) == 3:
             kind, channel, value = found
-            if kind == b"message":
+            if kind == b"message" and type(channel) is bytes:
                 received = self._received.get(channel)
                 if received is not None:
                     try:
@@ -280,7 +279,7 @@ class Subscriber:
                     except Exception:
                         self._log.failure("a message of another node was not taken in")
                 return
-            operation = self._operations.get(channel)
+            operation = self._operations.get(channel) if type(channel) is bytes else None
             if operation is not None and operation.kind == kind:
                 self._confirmed(channel, operation)
                 return

@@ -155,6 +155,17 @@ class WorkingTests(ScriptedBusTestCase):
         publisher, subscriber = [peer for peer in self.endpoints[bus].peers if not peer.closed]
         return publisher, subscriber
 
+    def probe_channel(self, subscriber: Peer) -> bytes:
+        """
+        The channel of the probes of a bus.
+        """
+        (channel,) = [
+            channel
+            for channel, peers in self.server.channels.items()
+            if peers == [subscriber] and channel.startswith(b"!p")
+        ]
+        return channel
+
     def test_one_write(self) -> None:
         """
         The payloads of a turn leave in one write, and so do its subscriptions.
@@ -234,12 +245,16 @@ class WorkingTests(ScriptedBusTestCase):
 
     def test_half_open_early(self) -> None:
         """
-        A subscribing connection that becomes half-open before its channels are confirmed is given up.
+        A subscribing connection that becomes half-open before the bus's own channels are confirmed is given up.
         """
         self.server.ignored.add(b"subscribe")
-        self.peers(self.bob)[1].close()
-        self.pass_time(1)
+        _, subscriber = self.peers(self.bob)
+        channel = self.probe_channel(subscriber)
+        subscriber.close()
+        self.pass_time(2)
         self.assertTrue(self.bob.is_lost)
+        # There is no probe before they are confirmed.
+        self.assertEqual([words for words in self.server.commands if words[:2] == (b"PUBLISH", channel)], [])
         self.server.ignored.clear()
         self.until(lambda: not self.bob.is_lost)
         self.assertEqual(self.changes, ["back", "lost", "back"])
@@ -270,9 +285,7 @@ class WorkingTests(ScriptedBusTestCase):
         Only the last probe counts.
         """
         _, subscriber = self.peers(self.bob)
-        (channel,) = [
-            channel for channel, peers in self.server.channels.items() if peers == [subscriber] and b"!p" in channel
-        ]
+        channel = self.probe_channel(subscriber)
         self.server.publish = lambda channel, payload: None  # type: ignore[method-assign]
         for _ in range(200):
             subscriber.answer([b"message", channel, b"0"])
@@ -363,6 +376,26 @@ class WorkingTests(ScriptedBusTestCase):
         self.assertFalse(bus.is_lost)
         self.assertEqual([payload for _, _, payload in self.got], [b"0", b"1", b"2"])
         self.assertEqual(bus.dropped, 2)
+
+    def test_too_many_for_probe(self) -> None:
+        """
+        The bus goes on, too, if there is no room for a probe. The next one is sent later.
+        """
+        bus = self.make(max_waiting=3)
+        self.wait(bus.start())
+        publisher, _ = self.peers(bus)
+        probes = len(self.server.commands)
+        for _ in range(20):
+            # The server is slow, but answers.
+            for number in range(3):
+                bus.send("cat", b"%d" % number)
+            self.clock.advance(0.25)
+            publisher.answer(*[0 for _ in publisher.take()])
+            self.clock.advance(0)
+        self.assertFalse(bus.is_lost)
+        self.pass_time(3)
+        self.assertFalse(bus.is_lost)
+        self.assertGreater(len(self.server.commands), probes + 1)
 
     def test_bad_callback(self) -> None:
         """
