@@ -48,11 +48,11 @@ from zope.interface import implementer
 from dstwist.cluster.outage_buffer import OutageBuffer
 from dstwist.cluster.settings import ClusterSettings
 from dstwist.config.redis import RedisBusSettings
-from dstwist.errors import StoreError, StoreUnreachable
+from dstwist.errors import StoreError
 from dstwist.interfaces import IBus
 from dstwist.log import Logger
 from dstwist.redis.any_primary import AnyPrimary
-from dstwist.redis.errors import RedisReplyError
+from dstwist.redis.errors import RedisReplyError, TooManyCalls
 from dstwist.redis.interface import IRedis
 from dstwist.redis.link import RedisLink
 from dstwist.redis.primary import FixedPrimary, Primary
@@ -207,18 +207,12 @@ class RedisBus:
         self._dropped += 1
         if self.is_lost:
             return
-        if self._is_overload(error):
+        if isinstance(error, TooManyCalls):
             self._log.warn(
                 "CLUSTER | a message to other nodes was not sent: {problem}", problem=str(error), event="CLUSTER"
             )
         else:
             self._lose(_text(error))
-
-    def _is_overload(self, error: Exception) -> bool:
-        """
-        Whether a payload was not sent only because too many others wait for their answers.
-        """
-        return isinstance(error, StoreUnreachable) and self._publisher.problem() is None
 
     # -- the states
 
@@ -290,7 +284,7 @@ class RedisBus:
     def _probe_sent(self, number: int, error: Exception | None, reply: Any) -> None:
         if error is None or number != self._number or not self._is_due:
             return
-        if not self.is_lost and not self._is_overload(error):
+        if not self.is_lost and not isinstance(error, TooManyCalls):
             self._lose(_text(error))
             return
         # The next one is sent in a while.

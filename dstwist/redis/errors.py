@@ -5,6 +5,7 @@ The failures of calls to Redis.
 error                                                    effect of the call
 =======================================================  =============================================================
 L{StoreUnreachable<dstwist.errors.StoreUnreachable>}     none: the call was not sent, or Redis did not execute it
+L{TooManyCalls}, one of them                             none: it was not even kept to be sent
 L{ConnectionBroken<dstwist.errors.ConnectionBroken>}     in doubt: the call was sent, and the answer did not come
 L{RedisReplyError}                                       none, if C{refused} is true; otherwise in doubt
 =======================================================  =============================================================
@@ -16,7 +17,7 @@ import re
 
 from twisted.internet.defer import TimeoutError
 
-from dstwist.errors import StoreError
+from dstwist.errors import StoreError, StoreUnreachable
 from dstwist.tls.client import client_tls_problem
 
 #: What the operator can do about an error, by its code.
@@ -56,6 +57,12 @@ class RedisReplyError(StoreError):
         inner = _IN_SCRIPT.match(text)
         self.code = text.partition(" ")[0] if inner is None else inner.group(1)
         self.refused = self.code in _REFUSALS
+
+
+class TooManyCalls(StoreUnreachable):
+    """
+    Too many calls wait already. It fails the call before the method returns that has made it.
+    """
 
 
 class RedisRefusal(StoreError):

@@ -7,7 +7,7 @@ a call                        how it ends
 was answered                  with the answer, or with a L{RedisReplyError}
 waits for a connection        after C{reconnect_wait} it fails with L{StoreUnreachable}, and is never sent
 was sent, no answer came      it fails with L{ConnectionBroken} when the connection ends
-finds too many others         it fails at once with L{StoreUnreachable}
+finds too many others         it fails at once with L{TooManyCalls}
 ============================  ==========================================================================================
 
 Calls are sent at once while the connection is I{open}. It is open from the moment at which it is ready until it ends,
@@ -34,7 +34,7 @@ from dstwist.config.redis import RedisConnectionSettings
 from dstwist.errors import ConnectionBroken, StoreError, StoreUnreachable
 from dstwist.log import Logger
 from dstwist.redis.call import Call, pack
-from dstwist.redis.errors import RedisReplyError
+from dstwist.redis.errors import RedisReplyError, TooManyCalls
 from dstwist.redis.interface import Done, IRedis, ServerIdentity, Word
 from dstwist.redis.outcomes import Outcomes
 from dstwist.redis.primary import FixedPrimary, Primary
@@ -203,9 +203,12 @@ class RedisLink:
         Make a call that was made ready.
         """
         settings, size = self._settings, len(call.data)
-        if self._count >= settings.max_waiting or self._bytes + size > settings.max_waiting_bytes or self._stopped:
-            reason = "the server stops" if self._stopped else "too many operations wait (maxWaiting, maxWaitingBytes)"
-            call.done(call.argument, self._unreachable(reason), None)
+        if self._stopped is not None:
+            call.done(call.argument, self._unreachable("the server stops"), None)
+            return
+        if self._count >= settings.max_waiting or self._bytes + size > settings.max_waiting_bytes:
+            reason = "too many operations wait (maxWaiting, maxWaitingBytes)"
+            call.done(call.argument, TooManyCalls(self._reconnection.text(reason)), None)
             return
         self._count += 1
         self._bytes += size

@@ -377,6 +377,29 @@ class WorkingTests(ScriptedBusTestCase):
         self.assertEqual([payload for _, _, payload in self.got], [b"0", b"1", b"2"])
         self.assertEqual(bus.dropped, 2)
 
+    def test_publisher_away(self) -> None:
+        """
+        The bus is lost if a payload has waited too long for the publishing connection. A caller is not told of that
+        while it publishes.
+        """
+        bus = self.make(max_waiting=3)
+        self.wait(bus.start())
+        changes: list[str] = []
+        bus.observe(lambda: changes.append("lost"), lambda: None)
+        publisher, _ = self.peers(bus)
+        self.endpoints[bus].refuses = "refused"
+        publisher.close()
+        self.pass_time(0.1)
+        for number in range(5):
+            bus.send("ann", b"%d" % number)
+            self.assertEqual(changes, [])
+        self.until(lambda: bus.is_lost)
+        self.assertEqual(changes, ["lost"])
+        self.assertEqual(bus.dropped, 5)
+        self.endpoints[bus].refuses = None
+        self.until(lambda: not bus.is_lost)
+        self.assertEqual(self.got, [])
+
     def test_too_many_for_probe(self) -> None:
         """
         The bus goes on, too, if there is no room for a probe. The next one is sent later.

@@ -12,7 +12,7 @@ from dstwist.config.redis_nodes import RedisAddress
 from dstwist.errors import StoreError
 from tests.cluster import bus_contract
 from tests.cluster.redis_servers import ServerBusTestCase
-from tests.redis_groups import SentinelGroup
+from tests.redis_groups import RedisCluster, SentinelGroup
 from tests.redis_server import RedisServer
 from tests.store.redis_stage import authority, encrypted_server, shared_cluster
 from tests.tcp_proxy import BOTH, TO_CLIENT, TO_SERVER
@@ -66,7 +66,13 @@ class PlaceTests(ServerBusTestCase):
         server.command("ACL", "SETUSER", "bus", "on", ">secret", "&p:*", "+@connection", "+client|kill", "+info")
         server.command("ACL", "SETUSER", "bus", "+role", "+publish", "+subscribe", "+unsubscribe")
         tls = RedisTlsSettings(ca=authority().pem)
-        login = {"host": "localhost", "port": server.tls_port, "tls": tls, "username": "bus", "password": "secret"}
+        login: dict[str, Any] = {
+            "host": "localhost",
+            "port": server.tls_port,
+            "tls": tls,
+            "username": "bus",
+            "password": "secret",
+        }
         self.talk(channel_prefix="p:", **login)
         other = self.make_at(RedisBusSettings(channel_prefix="q:", **login))
         started = other.start()
@@ -112,6 +118,35 @@ class ClusterContractTests(ServerBusTestCase, bus_contract.BusContract):
 
     def reconnect(self, bus: Any) -> None:
         pass
+
+
+class ClusterFaultTests(ServerBusTestCase):
+    """
+    A Redis Cluster that loses a node.
+    """
+
+    def start_server(self) -> RedisServer:
+        # The cluster goes on although no replica takes over the slots.
+        self.group = RedisCluster(cluster_require_full_coverage="no")
+        self.addCleanup(self.group.destroy)
+        self.group.start()
+        return self.group.servers[0]
+
+    def make(self) -> RedisBus:
+        nodes = tuple(RedisAddress("127.0.0.1", server.port) for server in self.group.servers)
+        return self.make_at(RedisBusSettings(nodes=nodes, probe_interval=0.2, command_timeout=1.0))
+
+    def test_killed(self) -> None:
+        """
+        The node to which a bus has subscribed is killed. The bus comes back with another one.
+        """
+        (used,) = [server for server in self.group.servers if server.command("PUBSUB", "CHANNELS", "!abob")]
+        used.kill()
+        self.until(lambda: self.bob.is_lost)
+        self.until(lambda: not self.bob.is_lost)
+        self.subscribe(self.bob, "news")
+        self.bob.publish("news", b"1")
+        self.until(lambda: self.got == [("bob", "news", b"1")])
 
 
 class FaultTests(ServerBusTestCase):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.table_redis import RedisTable
 from dstwist.config.redis import RedisConnectionSettings
@@ -16,7 +17,9 @@ from dstwist.interfaces import TableReading
 from dstwist.redis.cluster import RedisCluster
 from dstwist.redis.link import RedisLink
 from tests.cluster import table_contract
+from tests.redis_server import RedisServer
 from tests.store.redis_stage import OwnReactor, shared_cluster, shared_server
+from tests.tcp_proxy import TCPProxy
 
 
 def server_key(name: bytes) -> bytes:
@@ -87,7 +90,7 @@ class RedisTableTests(table_contract.TableContract):
         self.wait(self.redis.call(b"p:!{cluster}leases", "SET", b"p:!{cluster}leases", b"text"))
         outcomes = [self.table.renew("a", b"1"), self.table.replace(None, b"one", {"a": None})]
         for outcome in outcomes:
-            self.reactor.run_until(lambda outcome=outcome: outcome.called)  # type: ignore[misc]
+            self.reactor.run_until(lambda outcome=outcome: outcome.called)
             self.failureResultOf(outcome, StoreError)
         self.assertEqual(self.wait(self.redis.call(b"p:!{cluster}table", "EXISTS", b"p:!{cluster}table")), 0)
 
@@ -103,3 +106,74 @@ class ClusterTableTests(RedisTableTests):
             server.command("FLUSHALL")
         nodes = tuple(RedisAddress("127.0.0.1", server.port) for server in cluster.servers)
         return RedisCluster(RedisConnectionSettings(nodes=nodes), self.reactor)
+
+
+class FaultTests(SynchronousTestCase):
+    """
+    A server that fails, behind a network that fails.
+    """
+
+    def setUp(self) -> None:
+        self.reactor: Any = OwnReactor()
+        self.addCleanup(self._close)
+        self.server = RedisServer()
+        self.addCleanup(self.server.destroy)
+        self.server.start()
+        self.proxy = TCPProxy(self.reactor, self.server.port)
+        self.proxy.listen()
+        self.addCleanup(lambda: self.wait(Deferred.fromCoroutine(self.proxy.stop())))
+        settings = RedisConnectionSettings(port=self.proxy.port, command_timeout=0.5, probe_interval=0.2)
+        redis = RedisLink(settings, self.reactor)
+        self.wait(redis.start())
+        self.addCleanup(lambda: self.wait(redis.stop()))
+        self.table = RedisTable(redis, server_key)
+
+    def wait(self, outcome: Deferred[Any]) -> Any:
+        self.reactor.run_until(lambda: outcome.called)
+        return self.successResultOf(outcome)
+
+    def fails(self, outcome: Deferred[Any]) -> None:
+        self.reactor.run_until(lambda: outcome.called)
+        self.failureResultOf(outcome, StoreError)
+
+    def _close(self) -> None:
+        self.reactor.removeAll()
+        self.reactor.waker.connectionLost(None)
+
+    def test_lost_answer(self) -> None:
+        """
+        A replacement whose answer is lost fails, and has taken effect. The same again is refused.
+        """
+        self.wait(self.table.renew("a", b"1"))
+        # Redis has the script from now on.
+        self.assertFalse(self.wait(self.table.replace(b"other", b"one")))
+        self.proxy.cut_before_reply(b"EVALSHA")
+        self.fails(self.table.replace(None, b"one", {"a": b"1"}))
+        self.assertEqual(self.wait(self.table.renew("b", b"2")), TableReading(b"one", {"b": b"2"}))
+        self.assertFalse(self.wait(self.table.replace(None, b"one")))
+
+    def test_hangs(self) -> None:
+        """
+        A server that hangs fails the operations; then all goes on.
+        """
+        self.wait(self.table.renew("a", b"1"))
+        self.server.pause()
+        self.fails(self.table.renew("a", b"2"))
+        self.server.resume()
+        reading = None
+        while reading is None or reading.leases != {"a": b"3"}:
+            outcome = self.table.renew("a", b"3")
+            self.reactor.run_until(lambda outcome=outcome: outcome.called)
+            outcome.addErrback(lambda failure: None)
+            reading = self.successResultOf(outcome)
+
+    def test_emptied(self) -> None:
+        """
+        After a restart without data there is no document, and no lease but the one that is written.
+        """
+        self.wait(self.table.renew("a", b"1"))
+        self.assertTrue(self.wait(self.table.replace(None, b"one")))
+        self.server.kill()
+        self.fails(self.table.renew("a", b"2"))
+        self.server.start(empty=True)
+        self.assertEqual(self.wait(self.table.renew("b", b"3")), TableReading(None, {"b": b"3"}))

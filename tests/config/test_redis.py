@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dstwist.config.redis import RedisSettings, RedisTlsSettings
+from dstwist.config.file import Reading
+from dstwist.config.redis import RedisBusSettings, RedisSettings, RedisTlsSettings, read_connection
 from dstwist.config.redis_nodes import RedisAddress
 from tests.config.helpers import ConfigCase
 
@@ -42,6 +43,18 @@ class RedisTests(RedisCase):
         self.assertEqual(("127.0.0.1", 6379, 0, None), (found.host, found.port, found.db, found.tls))
         self.assertEqual(("", None, False, 0), (found.prefix, found.ttl, found.legacy_layout, found.min_replicas))
         self.assertEqual(RedisSettings(), self.load("storage: {type: redis}").storage)
+
+    def test_bus(self) -> None:
+        """
+        A message bus has the options of a connection, and a prefix of its channels.
+        """
+        reading = Reading("", {})
+        found = read_connection(RedisBusSettings, {"host": "bus", "channelPrefix": "app:"}, "options", reading)
+        self.assertEqual(RedisBusSettings(host="bus", channel_prefix="app:", where="options"), found)
+        self.assertEqual("", read_connection(RedisBusSettings, {}, "options", reading).channel_prefix)
+        read_connection(RedisBusSettings, {"ttl": 60}, "options", reading)
+        (problem,) = reading.problems
+        self.assertIn("options.ttl", str(problem))
 
     def test_one_server(self) -> None:
         """

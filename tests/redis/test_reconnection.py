@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from dstwist.errors import ConnectionBroken, StoreError, StoreUnreachable
-from dstwist.redis.errors import RedisReplyError
+from dstwist.redis.errors import RedisReplyError, TooManyCalls
 from tests.logs import Lines
 from tests.redis.stage import LinkTestCase
 
@@ -60,12 +60,12 @@ class AwayTests(LinkTestCase):
         self.submit("b", "GET", "b")
         self.submit("c", "GET", "c")
         self.submit("d", "GET", "d")
-        self.assertEqual(self.kinds(), [("d", StoreUnreachable)])
+        self.assertEqual(self.kinds(), [("d", TooManyCalls)])
         self.turn()
         self.peer.answer(1)
         self.submit("e", "GET", "e")
         self.submit("f", "GET", "f")
-        self.assertEqual(self.kinds(), [("d", StoreUnreachable), ("a", 1), ("f", StoreUnreachable)])
+        self.assertEqual(self.kinds(), [("d", TooManyCalls), ("a", 1), ("f", TooManyCalls)])
 
     def test_too_many_bytes(self) -> None:
         """
@@ -75,7 +75,7 @@ class AwayTests(LinkTestCase):
         self.peer.close()
         self.submit("a", "SET", "a", "x" * 800, name="a")
         self.submit("b", "SET", "b", "x" * 800, name="b")
-        self.assertEqual(self.kinds(), [("b", StoreUnreachable)])
+        self.assertEqual(self.kinds(), [("b", TooManyCalls)])
         self.reconnect().answer("OK")
         self.submit("c", "SET", "c", "x" * 800, name="c")
         self.assertEqual(self.kinds()[1:], [("a", b"OK")])

@@ -4,6 +4,7 @@ Tests for L{dstwist.redis.subscriber}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -33,10 +34,10 @@ class SubscriberTests(LinkTestCase):
         return self.link
 
     def subscribe(self, *channels: str) -> list[Any]:
-        return [
-            self.subscriber.subscribe(channel.encode(), lambda payload, name=channel: self.got.append((name, payload)))
-            for channel in channels
-        ]
+        return [self.subscriber.subscribe(channel.encode(), self.receive(channel)) for channel in channels]
+
+    def receive(self, channel: str) -> Callable[[bytes], object]:
+        return lambda payload: self.got.append((channel, payload))
 
     def confirm(self, kind: str, *channels: str) -> None:
         self.turn()
@@ -164,15 +165,9 @@ class SubscriberTests(LinkTestCase):
         """
         Anything that is no message and no confirmation ends the connection.
         """
-        for answer in (
-            "PONG",
-            7,
-            None,
-            ["subscribe", "other", 1],
-            ["unsubscribe", "b", 1],
-            ["message", "a"],
-            [[], [], []],
-        ):
+        wrong: list[Any] = ["PONG", 7, None, ["message", "a"], [[], [], []]]
+        wrong += [["subscribe", "other", 1], ["unsubscribe", "b", 1]]
+        for answer in wrong:
             peer = self.in_force("a")
             self.subscribe("b")
             self.turn()
