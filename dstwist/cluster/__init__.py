@@ -29,6 +29,8 @@ L{.outage_buffer}           the payloads that are kept while the bus is lost
 L{.settings}                times and limits
 ==========================  =========================================================================================
 
-Everything here is sans-IO: it is given a clock, and engines behind interfaces (L{dstwist.interfaces.cluster}). The
-simulation in C{tests/cluster/simulation} runs it with engines and nodes that fail.
+Everything but the engines is sans-IO: it is given a clock, and engines behind interfaces
+(L{dstwist.interfaces.cluster}). The simulation in C{tests/cluster/simulation} runs it with engines and nodes that fail.
+
+L{.bus_redis} imports the global reactor by way of txredisapi, so it is imported only when a Redis is configured.
 """

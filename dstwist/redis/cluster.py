@@ -35,7 +35,7 @@ from dstwist.errors import ConnectionBroken, StoreUnreachable
 from dstwist.log import Logger
 from dstwist.redis.call import Call, pack
 from dstwist.redis.cluster_links import ClusterCallbacks, ClusterLinks
-from dstwist.redis.errors import RedisReplyError
+from dstwist.redis.errors import RedisReplyError, TooManyCalls
 from dstwist.redis.held import HeldSlot, SlotCall
 from dstwist.redis.interface import Done, IRedis, ServerIdentity, Word
 from dstwist.redis.link import RedisLink
@@ -143,9 +143,12 @@ class RedisCluster:
 
     def _take(self, key: Word | None, data: bytes, done: Done, argument: Any, script: Script | None = None) -> None:
         settings, size = self._settings, len(data)
-        if self._count >= settings.max_waiting or self._bytes + size > settings.max_waiting_bytes or self._stopped:
-            reason = "the server stops" if self._stopped else "too many operations wait (maxWaiting, maxWaitingBytes)"
-            done(argument, self._unreachable(reason), None)
+        if self._stopped is not None:
+            done(argument, self._unreachable("the server stops"), None)
+            return
+        if self._count >= settings.max_waiting or self._bytes + size > settings.max_waiting_bytes:
+            reason = "too many operations wait (maxWaiting, maxWaitingBytes)"
+            done(argument, TooManyCalls(self._links.text(reason)), None)
             return
         slot = _ANYWHERE if key is None else slot_of(key)
         call = SlotCall(key, slot, data, done, argument, script)

@@ -136,3 +136,32 @@ class ScriptedBusTestCase(BusTestCase):
 
     def reconnect(self, bus: Any) -> None:
         self.endpoints[bus].refuses = None
+
+
+class StartedBusTestCase(ScriptedBusTestCase):
+    """
+    A test with two buses that have started.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start_both()
+        self.server.commands.clear()
+
+    def peers(self, bus: Any) -> tuple[Peer, Peer]:
+        """
+        The connections of a bus: the one that publishes, and the one that subscribes.
+        """
+        publisher, subscriber = [peer for peer in self.endpoints[bus].peers if not peer.closed]
+        return publisher, subscriber
+
+    def probe_channel(self, subscriber: Peer) -> bytes:
+        """
+        The channel of the probes of a bus.
+        """
+        (channel,) = [
+            channel
+            for channel, peers in self.server.channels.items()
+            if peers == [subscriber] and channel.startswith(b"!p")
+        ]
+        return channel

@@ -9,7 +9,7 @@ from typing import Any
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import ConnectionBroken, StoreUnreachable
-from dstwist.redis.errors import RedisReplyError
+from dstwist.redis.errors import RedisReplyError, TooManyCalls
 from dstwist.redis.interface import IRedis
 from dstwist.redis.slots import SLOTS, slot_of
 from tests.logs import Lines
@@ -64,7 +64,7 @@ class CallTests(ClusterTestCase):
         self.start(max_waiting=2)
         for key in (LOW, HIGH, OTHER):
             self.submit(key, "GET", key)
-        self.assertEqual(self.kinds(), [(OTHER, StoreUnreachable)])
+        self.assertEqual(self.kinds(), [(OTHER, TooManyCalls)])
 
     def test_bad_callback(self) -> None:
         """
