@@ -151,7 +151,6 @@ class RedisBus:
 
     def stop(self) -> Deferred[None]:
         self._stopped = self.is_lost = True
-        self._observers.clear()
         self._kept.clear()
         self._stop_timer()
         stopped: Deferred[Any] = gatherResults([self._publisher.stop(), self._subscriber.stop()], consumeErrors=True)
@@ -187,7 +186,12 @@ class RedisBus:
         return self._subscriber.unsubscribe(self._subject_prefix + _encoded(subject))
 
     def listen(self, address: str, received: Received) -> None:
-        self._own[self._address_prefix + _encoded(address)] = received
+        def take(payload: bytes) -> None:
+            # Before the probe has come back, the bus is still lost.
+            if not self.is_lost:
+                received(payload)
+
+        self._own[self._address_prefix + _encoded(address)] = take
 
     def observe(self, lost: Callable[[], object], back: Callable[[], object]) -> None:
         self._observers.append((lost, back))
@@ -235,12 +239,9 @@ class RedisBus:
         """
         The bus does not work. It begins anew with another subscribing connection.
         """
-        if self._stopped:
-            return
         was_lost, self.is_lost = self.is_lost, True
-        self._problem = self._problem if was_lost and self._problem else problem
+        self._problem = problem
         self._stop_timer()
-        self._is_due = False
         self._subscriber.give_up(problem)
         if not was_lost:
             self._log.error(
@@ -289,8 +290,6 @@ class RedisBus:
             return
         # The next one is sent in a while.
         self._is_due, self._rest = False, 0.0
-        if not self.is_lost:
-            return
         self._problem = _text(error)
         if isinstance(error, RedisReplyError) and self._started is not None and not self._started.called:
             self._started.errback(StoreError(self._problem))

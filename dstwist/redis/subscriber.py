@@ -62,8 +62,7 @@ class SubscriberProtocol(RedisProtocol):
         """
         Send a command that has no answer of its own.
         """
-        if not self._over:
-            self.transport.write(pack(words))
+        self.transport.write(pack(words))
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
         pushed = self._pushed

@@ -66,6 +66,34 @@ class LossTests(StartedBusTestCase):
         self.until(lambda: not self.bob.is_lost)
         self.assertEqual(self.changes, ["back", "lost", "back"])
 
+    def test_probe_back(self) -> None:
+        """
+        If a probe has come back, its answer need not come: nothing is in doubt.
+        """
+        publisher, subscriber = self.peers(self.bob)
+        self.server.silent.add(publisher)
+        self.pass_time(1.5)
+        ((_, channel, payload),) = publisher.take()
+        subscriber.answer([b"message", channel, payload])
+        publisher.close()
+        self.pass_time(5)
+        self.assertEqual(self.changes, ["back"])
+
+    def test_early_payload(self) -> None:
+        """
+        A payload for the node that arrives before the probe is dropped: the bus is lost until then.
+        """
+        self.server.ignored.add(b"PUBLISH")
+        self.peers(self.bob)[1].close()
+        self.pass_time(0.5)
+        self.assertTrue(self.bob.is_lost)
+        self.server.publish(b"!abob", b"1")
+        self.assertEqual(self.got, [])
+        self.server.ignored.clear()
+        self.until(lambda: not self.bob.is_lost)
+        self.server.publish(b"!abob", b"2")
+        self.assertEqual(self.got, [("bob", "to bob", b"2")])
+
     def test_slow(self) -> None:
         """
         A probe that is late behind other messages does not end a bus: the node is slow then. Beyond a limit it does.

@@ -256,6 +256,18 @@ class SubscriberTests(LinkTestCase):
         self.assertEqual((self.got, self.events), ([], ["ready"]))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_lost_early(self) -> None:
+        """
+        A connection that is lost before it is ready is replaced at once.
+        """
+        started = self.subscriber.start()
+        self.turn()
+        self.peer.close()
+        self.reconnect()
+        self.successResultOf(started)
+        self.assertLess(self.clock.seconds(), 0.2)
+        self.assertEqual(self.events, ["ready"])
+
     def test_log(self) -> None:
         """
         The log says what a lost connection means.
