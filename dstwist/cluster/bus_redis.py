@@ -118,6 +118,8 @@ class RedisBus:
         self._kept = OutageBuffer(cluster.outage_buffer, cluster.outage_time, clock)
         self._dropped = 0
         self._observers: list[tuple[Callable[[], object], Callable[[], object]]] = []
+        # How often the bus was lost.
+        self._losses = 0
         # Why the bus does not work.
         self._problem: str | None = None
         self._started: Deferred[None] | None = None
@@ -198,18 +200,21 @@ class RedisBus:
 
     def _send(self, channel: bytes, payload: bytes) -> None:
         if not self.is_lost:
-            self._submit(None, ("PUBLISH", channel, payload), self._sent, None)
+            self._submit(None, ("PUBLISH", channel, payload), self._sent, self._losses)
         elif not self._stopped:
             self._kept.keep(channel, payload)
 
-    def _sent(self, argument: None, error: Exception | None, reply: Any) -> None:
+    def _sent(self, losses: int, error: Exception | None, reply: Any) -> None:
         """
-        There is an outcome. After an answer of Redis it is not known which nodes get the payload.
+        There is an outcome. An answer of Redis does not say which nodes get the payload.
+
+        @param losses: how often the bus had been lost when the payload was sent.
         """
         if error is None:
             return
         self._dropped += 1
-        if self.is_lost:
+        if self.is_lost or losses != self._losses:
+            # This is known. The outcomes of many payloads are spread over turns.
             return
         if isinstance(error, TooManyCalls):
             self._log.warn(
@@ -244,6 +249,7 @@ class RedisBus:
         self._stop_timer()
         self._subscriber.give_up(problem)
         if not was_lost:
+            self._losses += 1
             self._log.error(
                 "CLUSTER | the bus is lost, and news of other nodes is late: {problem}",
                 problem=problem,

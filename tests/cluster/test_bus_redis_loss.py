@@ -4,7 +4,11 @@ Tests for L{dstwist.cluster.bus_redis}: when the bus is lost, when it is not, an
 
 from __future__ import annotations
 
+from typing import Any
+
 from dstwist.cluster.settings import ClusterSettings
+from dstwist.errors import ConnectionBroken
+from dstwist.redis.link import RedisLink
 from tests.cluster.redis_stage import StartedBusTestCase
 
 
@@ -144,6 +148,33 @@ class LossTests(StartedBusTestCase):
         self.until(lambda: not self.bob.is_lost)
         self.until_ended(self.bob)
         self.assertEqual(self.got, [])
+
+    def test_late_outcome(self) -> None:
+        """
+        A payload of which it becomes known late that it is in doubt does not end a bus that is back already.
+        """
+        held: list[tuple[Any, Any]] = []
+        submit = RedisLink.submit
+
+        def hold(link: RedisLink, key: Any, words: Any, done: Any, argument: Any) -> None:
+            if words[1] == b"!acat":
+                held.append((done, argument))
+            else:
+                submit(link, key, words, done, argument)
+
+        self.patch(RedisLink, "submit", hold)
+        bus = self.make()
+        self.wait(bus.start())
+        bus.send("cat", b"1")
+        self.peers(bus)[1].close()
+        self.until(lambda: bus.is_lost)
+        self.until(lambda: not bus.is_lost)
+        bus.send("cat", b"2")
+        (early, later) = held
+        for (done, argument), is_lost in ((early, False), (later, True)):
+            done(argument, ConnectionBroken("in doubt"), None)
+            self.assertEqual(bus.is_lost, is_lost)
+        self.assertEqual(bus.dropped, 2)
 
     def test_publisher_returns(self) -> None:
         """
