@@ -5,17 +5,22 @@ Other nodes. A shared store decides; a message bus carries the news.
 module                      task
 ==========================  =========================================================================================
 L{.single}                  a cluster of one, which does nothing: the only one that a node uses so far
+L{.node}                    the part that one node takes: all of the following together
+L{.joining}                 its start waits until the others have heard of it
 B{members}
 L{.table}                   the membership table: which nodes there are, and which owns each partition
 L{.leases}                  which nodes are dead, as one reader sees it
 L{.members}                 the part that this node takes: renews its lease, writes the table if there is a reason
+L{.peers}                   direct messages between members
+L{.messages}, L{.fields}    their format, and the checks of their fields
 B{names}
 L{.directory}               which nodes hold a name, and which nodes are told so
 L{.holdings}                the names that this node holds and watches, and what it has been told
 L{.owned}                   a partition that this node owns
-L{.peers}, L{.messages}     direct messages between members, and their format
+L{.directory_messages}      its messages
 L{.digest}                  sets that two nodes keep alike
 B{news}
+L{.subjects}                messages to the nodes that want a name
 L{.interest}                the subjects of the bus that clients of this node want
 L{.record_news}             what is passed on to subscribers of records, by versions
 L{.comparison}              finds news that the bus has lost

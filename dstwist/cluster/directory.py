@@ -19,18 +19,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.cluster import messages
+from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import State
-from dstwist.cluster.holdings import Holdings, Told
+from dstwist.cluster.holdings import Holdings
 from dstwist.cluster.members import Membership
-from dstwist.cluster.messages import Item
 from dstwist.cluster.owned import OwnedPartition
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.settings import ClusterSettings
-from dstwist.interfaces import IBus
 
 
 class Directory:
@@ -38,17 +38,14 @@ class Directory:
     The directory as one node takes part in it.
 
     @param exact: the kinds of names whose watchers are told the holders.
-    @param told: called with the kind, the name and the state of a watched name when the state changes.
     """
 
     def __init__(
         self,
-        address: str,
         membership: Membership,
-        bus: IBus,
+        peers: Peers,
         clock: IReactorTime,
         settings: ClusterSettings,
-        told: Told,
         exact: Collection[str] = (),
         rng: random.Random | None = None,
     ) -> None:
@@ -64,12 +61,13 @@ class Directory:
         self._changed: dict[int, None] = {}
         self._call: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
-        self._peers = Peers(address, membership, bus, clock, settings, self._received)
-        self._holdings = holdings = Holdings(membership, self._peers, clock, settings, told)
+        self._peers = peers
+        self._observers: dict[str, Callable[[str, State], object]] = {}
+        self._holdings = holdings = Holdings(membership, peers, clock, settings, self._told)
         self.hold, self.release = holdings.hold, holdings.release
         self.watch, self.unwatch = holdings.watch, holdings.unwatch
         self.watch_all, self.unwatch_all = holdings.watch_all, holdings.unwatch_all
-        self._handlers: dict[str, Callable[..., None]] = {
+        handlers: dict[str, Callable[..., None]] = {
             messages.REPORT: self._reported,
             messages.DIGESTS: self._digested,
             messages.ASK: self._asked,
@@ -81,7 +79,20 @@ class Directory:
             messages.UNEQUAL: self._unequal,
             messages.ALL: holdings.told_all,
         }
+        for kind, handler in handlers.items():
+            peers.handle(kind, messages.FIELDS[kind], partial(self._received, handler))
         membership.observe(self._membership_changed)
+
+    def on_told(self, kind: str, callback: Callable[[str, State], object]) -> None:
+        """
+        Have C{callback} called with each watched name of C{kind} whose state changes, and the state.
+        """
+        self._observers[kind] = callback
+
+    def _told(self, kind: str, name: str, state: State) -> None:
+        callback = self._observers.get(kind)
+        if callback is not None:
+            callback(name, state)
 
     def state(self, kind: str, name: str) -> State | None:
         """
@@ -106,7 +117,6 @@ class Directory:
         Send nothing any more.
         """
         self._holdings.stop()
-        self._peers.stop()
         for call in (self._timer, self._call):
             if call is not None and call.active():
                 call.cancel()
@@ -192,11 +202,10 @@ class Directory:
 
     # -- messages
 
-    def _received(self, sender: str, item: Item) -> None:
-        kind, first, *rest = item
+    def _received(self, handler: Callable[..., None], sender: str, first: Any, *rest: Any) -> None:
         # Most kinds begin with the number of a partition.
         if isinstance(first, list) or first < self._settings.partitions:
-            self._handlers[kind](sender, first, *rest)
+            handler(sender, first, *rest)
 
     def _partition(self, sender: str, number: int, token: int) -> OwnedPartition | None:
         """

@@ -28,10 +28,10 @@ from typing import TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.cluster import messages
+from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
+from dstwist.cluster.directory_messages import HOLDS, WATCHES, WATCHES_ALL
 from dstwist.cluster.members import Membership
-from dstwist.cluster.messages import HOLDS, WATCHES, WATCHES_ALL
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table import partition_of

@@ -30,9 +30,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from dstwist.cluster import messages
+from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
-from dstwist.cluster.messages import HOLDS, WATCHES, Item
+from dstwist.cluster.directory_messages import HOLDS, WATCHES
+from dstwist.cluster.messages import Item
 from dstwist.cluster.settings import ClusterSettings
 
 #: How much later than the owner a member may seem to have released a name, in lease intervals.

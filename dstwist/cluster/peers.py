@@ -4,6 +4,14 @@ Direct messages to the other members.
 All items for a node that are made in one turn leave in one message; long lists of items are spread over turns, in their
 order. Messages may get lost, and the parts that use them repeat states until both sides agree.
 
+=====================  ================================================================================================
+kind, and fields       meaning
+=====================  ================================================================================================
+C{table} version       there is a new membership table
+=====================  ================================================================================================
+
+The parts that use the messages have kinds of their own (L{dstwist.cluster.messages}).
+
 Always true: the items of one member arrive in the order in which they were sent, and none twice. Each message has a
 number, and a message with a number that is not higher than that of the last one is dropped. So are messages of nodes
 that are not in the table, and messages for an earlier life of this node (L{dstwist.cluster.members.Membership.node}).
@@ -12,23 +20,25 @@ that are not in the table, and messages for an earlier life of this node (L{dstw
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import compress
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster import messages
+from dstwist.cluster.fields import Check, number
 from dstwist.cluster.members import Membership, address_of
 from dstwist.cluster.messages import Envelope, Item
 from dstwist.cluster.settings import ClusterSettings
 from dstwist.interfaces import IBus
 from dstwist.log import Logger, shown
 
+TABLE = "table"
+
 
 class Peers:
     """
     Sends and receives the items of one node.
-
-    @param received: called with the sender and each item, which is well formed.
     """
 
     _log = Logger()
@@ -40,21 +50,31 @@ class Peers:
         bus: IBus,
         clock: IReactorTime,
         settings: ClusterSettings,
-        received: Callable[[str, Item], object],
     ) -> None:
         self._membership = membership
         self._bus = bus
         self._clock = clock
         self._items_per_turn = settings.items_per_turn
-        self._received = received
+        self._fields: dict[str, Sequence[Check]] = {}
+        self._handlers: dict[str, Callable[..., object]] = {}
         self._node = membership.node
         self._queues: dict[str, deque[Item]] = {}
         self._sent: dict[str, int] = {}
         self._last: dict[str, int] = {}
         self._call: IDelayedCall | None = None
+        self.handle(TABLE, (number,), self._table_announced)
         bus.listen(address, self._payload)
         membership.observe(self._changed)
         membership.announce_with(self._announce)
+
+    def handle(self, kind: str, fields: Sequence[Check], handler: Callable[..., object]) -> None:
+        """
+        Have C{handler} called with the sender and the fields of each item of C{kind}. Called before the start.
+
+        @param fields: the checks of the fields. An item that fails is not handled.
+        """
+        self._fields[kind] = fields
+        self._handlers[kind] = handler
 
     def send(self, node: str, item: Item) -> None:
         """
@@ -86,7 +106,7 @@ class Peers:
     def _announce(self, version: int) -> None:
         for node in self._membership.members:
             if node != self._node:
-                self.send(node, [messages.TABLE, version])
+                self.send(node, [TABLE, version])
 
     def _flush(self) -> None:
         self._call = None
@@ -100,15 +120,14 @@ class Peers:
                 self._bus.send(address_of(node), messages.encode(Envelope(self._node, node, number, items)))
                 continue
             for item in items:
-                self._received(node, item)
+                self._handle(node, item)
         if self._queues and self._call is None:
             self._call = self._clock.callLater(0, self._flush)
 
     def _payload(self, payload: bytes) -> None:
         try:
             envelope = messages.decode(payload)
-            for item in envelope.items:
-                messages.check(item)
+            known = [messages.check(item, self._fields) for item in envelope.items]
         except ValueError as error:
             self._log.warn(
                 "CLUSTER | a message of another node cannot be read: {problem}",
@@ -125,11 +144,25 @@ class Peers:
         if envelope.number <= self._last.get(sender, 0):
             return
         self._last[sender] = envelope.number
-        for item in envelope.items:
-            if item[0] == messages.TABLE:
-                self._membership.announced(item[1])
-            else:
-                self._received(sender, item)
+        if not all(known):
+            self._log.warn(
+                "CLUSTER | {sender} sends messages of a kind that this node does not know: it may have a later release",
+                sender=shown(sender),
+                event="CLUSTER",
+                once="kinds of messages",
+            )
+        for item in compress(envelope.items, known):
+            self._handle(sender, item)
+
+    def _handle(self, sender: str, item: Item) -> None:
+        try:
+            self._handlers[item[0]](sender, *item[1:])
+        except Exception:
+            # The other items count.
+            self._log.failure("a message of another node was not handled")
+
+    def _table_announced(self, sender: str, version: int) -> None:
+        self._membership.announced(version)
 
     def _changed(self) -> None:
         membership = self._membership

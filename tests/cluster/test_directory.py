@@ -13,6 +13,7 @@ from dstwist.cluster.digest import GONE, State
 from dstwist.cluster.directory import Directory
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item, encode
+from dstwist.cluster.peers import Peers
 from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table_memory import MemoryTable
 from tests.cluster.simulation.time import Time
@@ -32,16 +33,10 @@ class Member:
         self.bus = tests.network.bus()
         rng = random.Random(len(name))
         self.membership = Membership(name, "1.0", tests.store, self.bus, tests.clock, SETTINGS, rng)
-        self.directory = Directory(
-            name,
-            self.membership,
-            self.bus,
-            tests.clock,
-            SETTINGS,
-            lambda kind, name, state: self.told.append((name, state)),
-            ("p",),
-            rng,
-        )
+        self.peers = Peers(name, self.membership, self.bus, tests.clock, SETTINGS)
+        self.directory = Directory(self.membership, self.peers, tests.clock, SETTINGS, ("p",), rng)
+        for kind in "up":
+            self.directory.on_told(kind, lambda name, state: self.told.append((name, state)))
         self.bus.start()
         self.membership.start()
         self.directory.start()
@@ -49,6 +44,7 @@ class Member:
     def stop(self) -> None:
         self.membership.stop()
         self.directory.stop()
+        self.peers.stop()
 
 
 class DirectoryTests(SynchronousTestCase):

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.cluster import fields
 from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item, encode
@@ -39,8 +40,11 @@ class PeersTests(SynchronousTestCase):
     def node(self, name: str) -> Peers:
         bus = self.network.bus()
         membership = Membership(name, "1.0", self.store, bus, self.clock, SETTINGS, random.Random(len(name)))
-        peers = Peers(
-            name, membership, bus, self.clock, SETTINGS, lambda sender, item: self.got[name].append((sender, item))
+        peers = Peers(name, membership, bus, self.clock, SETTINGS)
+        peers.handle(
+            "unequal",
+            (fields.number, fields.number),
+            lambda sender, *rest: self.got[name].append((sender, ["unequal", *rest])),
         )
         bus.start()
         membership.start()
@@ -138,12 +142,37 @@ class PeersTests(SynchronousTestCase):
         """
         A message that cannot be read is dropped as a whole, and logged.
         """
-        bad = Envelope(self.ann_membership.node, self.bob_membership.node, 9, [["unequal", 1, 1], ["nonsense"]])
+        bad = Envelope(self.ann_membership.node, self.bob_membership.node, 9, [["unequal", 1, 1], ["unequal"]])
         for payload in (b"nonsense", encode(bad)):
             self.ann_bus.send("bob", payload)
         self.turn()
         self.assertEqual(self.got["bob"], [])
         self.assertEqual(len(self.lines.of("warn")), 2)
+
+    def test_unknown(self) -> None:
+        """
+        An item of an unknown kind is passed over, and logged.
+        """
+        items: list[Item] = [["nonsense"], ["unequal", 1, 1]]
+        self.ann_bus.send("bob", encode(Envelope(self.ann_membership.node, self.bob_membership.node, 9, items)))
+        self.turn()
+        self.assertEqual(self.items("bob"), [["unequal", 1, 1]])
+        self.assertIn("sends messages of a kind that this node does not know", self.lines.last("warn"))
+
+    def test_error(self) -> None:
+        """
+        An item that cannot be handled is logged, and the next one is handled.
+        """
+
+        def fail(sender: str) -> None:
+            raise ValueError(sender)
+
+        self.bob.handle("broken", (), fail)
+        self.ann.send(self.bob_membership.node, ["broken"])
+        self.ann.send(self.bob_membership.node, ["unequal", 1, 1])
+        self.turn()
+        self.assertEqual(self.items("bob"), [["unequal", 1, 1]])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_table(self) -> None:
         """

@@ -13,6 +13,7 @@ from dstwist.cluster.bus_redis import make_bus
 from dstwist.cluster.digest import State
 from dstwist.cluster.directory import Directory
 from dstwist.cluster.members import Membership
+from dstwist.cluster.peers import Peers
 from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table_redis import RedisTable
 from dstwist.config.redis import RedisBusSettings
@@ -51,7 +52,9 @@ class Node:
         self.bus = make_bus(settings, CLUSTER, reactor, f"dstwist-{name}-bus")
         table = RedisTable(self.redis, lambda key: b"!" + key)
         self.membership = Membership(name, "1.0", table, self.bus, reactor, CLUSTER)
-        self.directory = Directory(name, self.membership, self.bus, reactor, CLUSTER, self._on_told, ())
+        self.peers = Peers(name, self.membership, self.bus, reactor, CLUSTER)
+        self.directory = Directory(self.membership, self.peers, reactor, CLUSTER)
+        self.directory.on_told(USER, self._on_told)
         self.online: set[str] = set()
         self.told: list[tuple[str, bool]] = []
 
@@ -68,10 +71,11 @@ class Node:
         """
         self.membership.stop()
         self.directory.stop()
+        self.peers.stop()
         await self.bus.stop()
         await self.redis.stop()
 
-    def _on_told(self, kind: str, name: str, state: State) -> None:
+    def _on_told(self, name: str, state: State) -> None:
         online, _ = state
         if online != (name in self.online):
             (self.online.add if online else self.online.discard)(name)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from dstwist.cluster.digest import State
 from dstwist.cluster.directory import Directory
 from dstwist.cluster.members import Membership
+from dstwist.cluster.messages import Item
+from dstwist.cluster.peers import Peers
 from tests.cluster.simulation import checks
 from tests.cluster.simulation.engines import SimTable
 from tests.cluster.simulation.plan import PROCEDURE, USER
@@ -37,6 +39,15 @@ class User:
     hosts: list[Node] = field(default_factory=list)
 
 
+class StrictPeers(Peers):
+    """
+    Messages of one node. A message that cannot be handled ends the history.
+    """
+
+    def _handle(self, sender: str, item: Item) -> None:
+        self._handlers[item[0]](sender, *item[1:])
+
+
 class Node:
     """
     One node, made of product code, and the clients it has.
@@ -60,9 +71,9 @@ class Node:
         rng = random.Random(world.random.random())
         table = SimTable(world.engine, self.clock)
         self.membership = Membership(name, "1.0", table, self.bus, self.clock, world.settings, rng)
-        self.directory = Directory(
-            name, self.membership, self.bus, self.clock, world.settings, self.on_told, (PROCEDURE,), rng
-        )
+        self.peers = StrictPeers(name, self.membership, self.bus, self.clock, world.settings)
+        self.directory = Directory(self.membership, self.peers, self.clock, world.settings, (PROCEDURE,), rng)
+        self.directory.on_told(USER, self.on_told)
         self.joined_as = self.membership.node
         self.membership.observe(self.on_membership)
         self.bus.start()
@@ -83,9 +94,7 @@ class Node:
             checks.check_death(self.world, self)
             self.trouble = self.world.time.now
 
-    def on_told(self, kind: str, name: str, state: State) -> None:
-        if kind != USER:
-            return
+    def on_told(self, name: str, state: State) -> None:
         online, _ = state
         if online == (name in self.told):
             return

@@ -1,0 +1,85 @@
+"""
+Tests for L{dstwist.cluster.joining}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.cluster.stage import Stage
+from tests.logs import Lines
+
+
+class JoiningTests(SynchronousTestCase):
+    """
+    L{Joining<dstwist.cluster.joining.Joining>}, as a part of nodes.
+    """
+
+    def setUp(self) -> None:
+        self.lines = Lines(self)
+        self.stage = Stage(self, 2)
+
+    def test_first(self) -> None:
+        """
+        The first node waits for no other.
+        """
+        started = self.stage.nodes[0].start()
+        self.stage.turn()
+        self.successResultOf(started)
+        self.stage.kill(0)
+
+    def test_answered(self) -> None:
+        """
+        Another node waits until the first one has heard of it, and no longer.
+        """
+        self.stage.start(self.stage.nodes[0])
+        started = self.stage.nodes[1].start()
+        self.assertNoResult(started)
+        self.stage.advance(1)
+        self.successResultOf(started)
+        self.assertEqual(self.lines.of("warn"), [])
+        self.stage.kill(1)
+
+    def test_silent(self) -> None:
+        """
+        It waits for a node that does not answer until joinTimeout is over, and the log says for which.
+        """
+        self.stage.start(self.stage.nodes[0])
+        self.stage.bus(0).disconnect()
+        started = self.stage.nodes[1].start()
+        self.stage.advance(4.5)
+        self.assertNoResult(started)
+        self.stage.advance(1)
+        self.successResultOf(started)
+        self.assertIn("1 of the other nodes have not answered in time (joinTimeout): ", self.lines.last("warn"))
+        self.assertIn(self.stage.nodes[0].membership.node, self.lines.last("warn"))
+        self.stage.kill(1)
+
+    def test_late(self) -> None:
+        """
+        A node that answers late is asked again.
+        """
+        self.stage.start(self.stage.nodes[0])
+        self.stage.bus(0).disconnect()
+        started = self.stage.nodes[1].start()
+        self.stage.advance(2)
+        self.assertNoResult(started)
+        self.stage.bus(0).reconnect()
+        self.stage.advance(1.1)
+        self.successResultOf(started)
+        self.stage.kill(1)
+
+    def test_dead(self) -> None:
+        """
+        It does not wait for a node that is found dead meanwhile.
+        """
+        self.stage.settings = self.stage.settings.__class__(partitions=4, join_timeout=30.0)
+        self.stage.start(self.stage.nodes[0])
+        self.stage.kill(0)
+        node = self.stage.make_node()
+        started = node.start()
+        self.stage.advance(4)
+        self.assertNoResult(started)
+        self.stage.advance(5)
+        self.successResultOf(started)
+        self.stage.kill(2)

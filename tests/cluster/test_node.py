@@ -1,0 +1,87 @@
+"""
+Tests for L{dstwist.cluster.node}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from dstwist.cluster.digest import State
+from dstwist.interfaces import ILifecycle
+from tests.cluster.stage import Stage
+from tests.logs import Lines
+
+
+class NodeTests(SynchronousTestCase):
+    """
+    L{ClusterNode<dstwist.cluster.node.ClusterNode>}.
+    """
+
+    def setUp(self) -> None:
+        self.lines = Lines(self)
+        self.stage = Stage(self, 2)
+        self.ann, self.bob = self.stage.nodes
+        self.told: list[tuple[str, State]] = []
+        self.bob.directory.on_told("u", lambda name, state: self.told.append((name, state)))
+
+    def test_start(self) -> None:
+        """
+        Nodes that have started know each other, share the partitions, and log it.
+        """
+        verifyObject(ILifecycle, self.ann)
+        self.stage.start()
+        self.assertEqual(set(self.ann.membership.members), {self.ann.membership.node, self.bob.membership.node})
+        self.assertEqual(sum(map(self.ann.membership.owns, range(4))), 2)
+        self.assertEqual(self.bob.description, f"node {self.bob.membership.node}, with 1 other nodes")
+        self.assertIn(f"CLUSTER | node {self.bob.membership.node} is there", self.lines.of("info"))
+
+    def test_directory(self) -> None:
+        """
+        A node is told of the names that another one holds.
+        """
+        self.stage.start()
+        self.bob.directory.watch_all("u")
+        self.ann.directory.hold("u", "alice")
+        self.stage.turn()
+        self.assertEqual(self.told, [("alice", (True, ()))])
+
+    def test_stop(self) -> None:
+        """
+        A node that stops in order gives its partitions away, leaves the table, and does nothing any more.
+        """
+        self.stage.start()
+        handed_over = self.ann.hand_over()
+        self.stage.advance(2)
+        self.successResultOf(handed_over)
+        self.assertEqual(sum(map(self.bob.membership.owns, range(4))), 4)
+        stopped = self.ann.stop()
+        self.stage.advance(2)
+        self.successResultOf(stopped)
+        self.assertEqual(list(self.bob.membership.members), [self.bob.membership.node])
+        self.assertTrue(self.ann.bus.is_lost)
+        self.assertTrue(any("has left" in line for line in self.lines.of("info")))
+
+    def test_stop_without_store(self) -> None:
+        """
+        A node whose store does not answer stops nevertheless.
+        """
+        self.stage.start()
+        self.stage.table.away = True
+        handed_over = self.ann.hand_over()
+        self.stage.advance(7)
+        self.successResultOf(handed_over)
+        stopped = self.ann.stop()
+        self.stage.advance(7)
+        self.successResultOf(stopped)
+
+    def test_stop_early(self) -> None:
+        """
+        A node that is not a member yet stops at once.
+        """
+        self.stage.table.away = True
+        started = self.ann.start()
+        self.successResultOf(self.ann.hand_over())
+        self.successResultOf(self.ann.stop())
+        self.stage.advance(2)
+        self.assertNoResult(started)
