@@ -309,6 +309,45 @@ class FakeCluster:
         self.published.append(message)
 
 
+class FakeSubjects:
+    """
+    The subjects of a bus, which come into force when a test says so.
+
+    @ivar calls: what was asked, as C{("want", "name")}.
+    @ivar is_lost: whether the bus is away, so that nothing waits for it.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.is_lost = False
+        self._waiting: dict[str, list[Deferred[None]]] = {}
+
+    def want(self, name: str) -> Deferred[None] | None:
+        self.calls.append(("want", name))
+        if self.is_lost:
+            return None
+        waiting: Deferred[None] = Deferred()
+        self._waiting.setdefault(name, []).append(waiting)
+        return waiting
+
+    def unwant(self, name: str) -> None:
+        self.calls.append(("unwant", name))
+
+    def waiting(self, name: str) -> list[Deferred[None]]:
+        """
+        The Deferreds that wait for C{name}.
+        """
+        return self._waiting.get(name, [])
+
+    def confirm(self, *names: str) -> None:
+        """
+        Have C{names} in force.
+        """
+        for name in names:
+            for waiting in self._waiting.pop(name):
+                waiting.callback(None)
+
+
 @implementer(ITopicService)
 class FakeService:
     """

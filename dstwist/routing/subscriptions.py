@@ -12,38 +12,28 @@ it had subscribed before the other one closed.
 L{end<SubscriptionRegistry.end>} ends all subscriptions to a name: the name is released at once, and the connections
 forget it in slices. A connection forgets it at once if it asks for the name again, or closes.
 
-============  ==============================  ====================================================================
-request       name                            answer (C{services.md} section 2.1)
-============  ==============================  ====================================================================
-subscribe     new                             ack
-subscribe     subscribed already              MULTIPLE_SUBSCRIPTIONS, and then v4+: ack; v2/v3: nothing
-subscribe     above the limit of the          MESSAGE_DENIED: a client that is closed instead would reconnect, and
-              connection, or of all           subscribe again
-unsubscribe   any                             ack: a client that ended a subscription while it was offline says so when
-                                              it is back, and v2/v3 clients throw at an error without listener
-============  ==============================  ====================================================================
-
-A bulk request has one ack, after all of its names. A long one is served in steps (L{IRequester.do}).
+L{dstwist.routing.subscription_requests} serves the requests of clients.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
-from enum import IntEnum
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from dstwist.interfaces import IConnection, IRequester, IRevocable, Work
+from dstwist.interfaces import IConnection, IRequester, IRevocable
 from dstwist.limits.budgets import Budget
 from dstwist.limits.outgoing_bytes import TurnBudget
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import ACTIONS, Topic
-from dstwist.protocol.message import Message
 from dstwist.protocol.weights import weigh_name
 from dstwist.routing.fan_out import FanOut, Members
-from dstwist.scheduling.time_slices import NAMES_PER_STEP, Steps, TimeSlices
+from dstwist.routing.held_answers import HeldAnswers, Subjects
+from dstwist.routing.subscription_requests import SubscriptionRequests
+from dstwist.scheduling.time_slices import NAMES_PER_STEP, TimeSlices
 
 #: The bytes of memory that a subscription takes in addition to its name.
 _SUBSCRIPTION_BYTES = 400
@@ -62,6 +52,7 @@ class SubscriptionRegistry:
 
     @ivar publish: L{FanOut.publish}; so are C{publish_either}, C{publish_to} and C{write_shared}. Attributes save the
         call of a method that only calls another one.
+    @ivar subscribe: L{SubscriptionRequests.subscribe}; so are C{unsubscribe}, C{subscribing} and C{unsubscribing}.
     @ivar all_take_patches: whether the wires of all subscribers so far take PATCH (L{FanOut.publish_either}).
     @param repeated: the error for a name that is subscribed already; RPC has its own.
     @param limit: how many names one connection may subscribe to. More are refused.
@@ -96,7 +87,6 @@ class SubscriptionRegistry:
         # Connections that have not forgotten a name whose subscriptions have ended, by name.
         self._ended: dict[str, list[Members]] = {}
         self._limit = sys.maxsize if limit is None else limit
-        self._repeated: IntEnum = actions[repeated]
         self.all_take_patches = True
         self._subscribed: dict[IRequester, set[str]] = {}
         self._on_first: list[_Observer] = []
@@ -104,6 +94,39 @@ class SubscriptionRegistry:
         self._on_second: list[_Observer] = []
         self._on_single: list[_Observer] = []
         self._on_revoke: list[Callable[[str, IRequester], None]] = []
+        self._requests = requests = SubscriptionRequests(self, actions[repeated], clock)
+        self.subscribe = requests.subscribe
+        self.unsubscribe = requests.unsubscribe
+        self.subscribing = requests.subscribing
+        self.unsubscribing = requests.unsubscribing
+        # With one node, no answer waits.
+        self._held: HeldAnswers | None = None
+
+    def use_subjects(self, subjects: Subjects) -> None:
+        """
+        Want the subject of each name that has a subscriber, and have the answers to requests wait for it. Called before
+        the first subscription.
+        """
+        self._held = self._requests.held = held = HeldAnswers(subjects)
+        self.observe(held.subscribed, held.unsubscribed)
+
+    def ready(self, name: str) -> Deferred[None] | None:
+        """
+        When subscribers of C{name} may be answered. L{subscribe} waits for that by itself. A service that subscribes a
+        client by L{add} asks after each of them, and then reads what it answers with, in this order: after the Deferred
+        has fired, messages of other nodes that belong to a later state than the read one arrive. Meanwhile the client
+        may have closed, or have unsubscribed::
+
+            if registry.add(name, connection):
+                ready = registry.ready(name)
+                if ready is not None:
+                    yield ready  # in the turn of the name, before the read
+                if registry.is_subscribed(name, connection):
+                    ...  # read, then answer
+
+        @return: a Deferred of its own for each caller, which fires with C{None} and never fails; C{None}: at once.
+        """
+        return None if self._held is None else self._held.ready(name)
 
     def observe(self, first: _Observer, last: _Observer) -> None:
         """
@@ -174,57 +197,6 @@ class SubscriptionRegistry:
         for name in [name for name in self._ended if name in names]:
             self._forget(name, connection)
         return list(names)
-
-    def subscribe(self, message: Message, connection: IRequester) -> None:
-        """
-        Subscribe C{connection} to all names of C{message}.
-        """
-        # A client that has closed while its permission was decided gets nothing.
-        connection.do(self.subscribing(message, connection))
-
-    def unsubscribe(self, message: Message, connection: IRequester) -> None:
-        """
-        End the subscriptions of C{connection} to all names of C{message}.
-        """
-        connection.do(self.unsubscribing(message, connection))
-
-    def subscribing(self, message: Message, connection: IRequester) -> Work:
-        """
-        The work of L{subscribe}.
-        """
-        # A request without names is served.
-        acked = not message.names and connection.dialect.acks_repeated_subscriptions
-        # A new name can start the search for its provider, with many patterns and rules.
-        steps = Steps(self._clock)
-        over = False
-        for name in message.names:
-            if over:
-                yield None
-                steps.begin()
-            if self.add(name, connection):
-                acked = True
-            elif self.is_subscribed(name, connection):
-                connection.send(message.error(self._repeated, name, flagged=False))
-                acked = acked or connection.dialect.acks_repeated_subscriptions
-            else:
-                connection.send(message.error("MESSAGE_DENIED", name))
-            over = steps.over()
-        if acked:
-            connection.send(message.ack())
-
-    def unsubscribing(self, message: Message, connection: IRequester) -> Work:
-        """
-        The work of L{unsubscribe}.
-        """
-        steps = Steps(self._clock)
-        over = False
-        for name in message.names:
-            if over:
-                yield None
-                steps.begin()
-            self.discard(name, connection)
-            over = steps.over()
-        connection.send(message.ack())
 
     def add(self, name: str, connection: IRequester) -> bool:
         """

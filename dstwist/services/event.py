@@ -8,8 +8,8 @@ node. Nothing is stored: a subscriber gets only the events that are emitted afte
 ============  ============  =====================================================
 from client   fields        answer
 ============  ============  =====================================================
-SUBSCRIBE     names         see L{dstwist.routing.subscriptions}
-UNSUBSCRIBE   names         see L{dstwist.routing.subscriptions}
+SUBSCRIBE     names         see L{dstwist.routing.subscription_requests}
+UNSUBSCRIBE   names         see L{dstwist.routing.subscription_requests}
 EMIT          name, data?   nothing to the sender, EMIT to the others
 LISTEN, ...   name          see L{dstwist.routing.listeners}
 ============  ============  =====================================================

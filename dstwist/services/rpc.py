@@ -13,8 +13,8 @@ A call exists from its REQUEST until it is answered or timed out, or its request
 ===============  ==================  ================================================================================
 from client      fields              effect
 ===============  ==================  ================================================================================
-PROVIDE          names               see L{dstwist.routing.subscriptions}, with MULTIPLE_PROVIDERS
-UNPROVIDE        names               see L{dstwist.routing.subscriptions}
+PROVIDE          names               see L{dstwist.routing.subscription_requests}, with MULTIPLE_PROVIDERS
+UNPROVIDE        names               see L{dstwist.routing.subscription_requests}
 REQUEST          name, id, data?     to a provider, chosen at random; if there is none: NO_RPC_PROVIDER
 ACCEPT           name, id            to the requestor; repeated: MULTIPLE_ACCEPT to the provider
 RESPONSE         name, id, data?     to the requestor; ends the call
