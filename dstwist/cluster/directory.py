@@ -28,7 +28,7 @@ from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import State
 from dstwist.cluster.holdings import Holdings
 from dstwist.cluster.members import Membership
-from dstwist.cluster.owned import OwnedPartition
+from dstwist.cluster.owned import Observer, OwnedPartition
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.settings import ClusterSettings
 
@@ -57,6 +57,7 @@ class Directory:
         self._node = membership.node
         self._members: dict[str, None] = {}
         self._owned: dict[int, OwnedPartition] = {}
+        self._owner_observers: dict[str, Observer] = {}
         # The partitions in which something has changed in this turn.
         self._changed: dict[int, None] = {}
         self._call: IDelayedCall | None = None
@@ -105,6 +106,19 @@ class Directory:
         The watched names of C{kind} that are there.
         """
         return self._holdings.known(kind)
+
+    def observe_owned(self, kind: str, changed: Observer) -> None:
+        """
+        Call C{changed} with the partition and the name, whenever this node owns the partition of a name, may decide
+        about it, and the holders of the name as one of C{kind} may have changed. Called before the start.
+        """
+        self._owner_observers[kind] = changed
+
+    def owned(self, number: int) -> OwnedPartition | None:
+        """
+        A partition; C{None} if this node does not own it.
+        """
+        return self._owned.get(number)
 
     def start(self) -> None:
         """
@@ -174,7 +188,14 @@ class Directory:
                 self._owned.pop(number, None)
             elif partition is None or partition.token != token:
                 self._owned[number] = OwnedPartition(
-                    number, token, self._node, self._clock.seconds, self._settings, self._exact, self._peers.send
+                    number,
+                    token,
+                    self._node,
+                    self._clock.seconds,
+                    self._settings,
+                    self._exact,
+                    self._peers.send,
+                    self._owner_observers,
                 )
                 self._owned[number].set_members(members)
                 collected.append(number)

@@ -134,7 +134,8 @@ class Holdings:
                     yield key[1:]
 
     def _partition(self, key: str) -> int:
-        return partition_of(key, self._settings.partitions)
+        # Without the kind: all that concerns one name is known to one owner.
+        return partition_of(key[1:], self._settings.partitions)
 
     def _change(self, entry: str, added: bool) -> bool:
         return self._change_in(self._partition(entry[1:]), entry, added)

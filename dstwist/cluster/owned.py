@@ -27,8 +27,9 @@ Always true: what is kept in C{told} of a member is what that member has if no m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
@@ -41,6 +42,10 @@ SLACK_INTERVALS = 0.25
 
 #: What a member believes of a name that it was told by another owner. It is equal to no other state.
 _BELIEVED: State = (True, ("", ""))
+
+
+#: Called with the partition and a name.
+Observer = Callable[["OwnedPartition", str], object]
 
 
 @dataclass(slots=True)
@@ -84,6 +89,9 @@ class OwnedPartition:
     @param now: the time.
     @param exact: the kinds of names whose watchers are told the holders.
     @param send: sends an item to a member.
+    @param observers: by kind; called with this partition and a name when the holders of the name may have changed, and
+        when all members are heard. They are called only while this node may decide.
+    @ivar is_complete: whether all members were heard once, so that the owner may say that a name is gone.
     """
 
     def __init__(
@@ -95,6 +103,7 @@ class OwnedPartition:
         settings: ClusterSettings,
         exact: Collection[str],
         send: Callable[[str, Item], object],
+        observers: Mapping[str, Observer] = MappingProxyType({}),
     ) -> None:
         self.number = number
         self.token = token
@@ -106,9 +115,11 @@ class OwnedPartition:
         # not later than this, and the grace time is as much longer.
         self._slack = SLACK_INTERVALS * settings.lease_interval
         self._send = send
+        self._observers = observers
         self._members: dict[str, _Member] = {}
-        self._holders: dict[str, set[str]] = {}
-        # The members that watch a name, and all names of a kind. Dicts are sets that keep their order.
+        # Dicts are sets that keep their order. The member that was heard of first is the first holder.
+        self._holders: dict[str, dict[str, None]] = {}
+        # The members that watch a name, and all names of a kind.
         self._watchers: dict[str, dict[str, None]] = {}
         self._kind_watchers: dict[str, dict[str, None]] = {}
         # When the grace time of a name without a holder began.
@@ -118,7 +129,7 @@ class OwnedPartition:
         self._last_question = 0
         # The names whose watchers may have to be told.
         self._changed: dict[str, None] = {}
-        self._is_complete = False
+        self.is_complete = False
 
     # -- the members
 
@@ -140,6 +151,21 @@ class OwnedPartition:
         The members that have not sent all their entries yet.
         """
         return [node for node, member in self._members.items() if not member.is_heard]
+
+    def holders(self, key: str) -> Collection[str]:
+        """
+        The members that hold a name, in the order in which this node has heard of that.
+        """
+        return self._holders.get(key, _NO_NODES)
+
+    def is_silent(self, node: str) -> bool:
+        """
+        Whether a member has sent nothing for C{absenceTimeout}, although another one has.
+        """
+        limit = self._now() - self._settings.absence_timeout
+        return self._members[node].last_message <= limit and any(
+            member.last_message > limit for other, member in self._members.items() if other not in (node, self._node)
+        )
 
     # -- what members send; C{node} is one of them
 
@@ -204,7 +230,7 @@ class OwnedPartition:
         Send a member everything that it was told: it has something else.
         """
         member = self._members[node]
-        if not member.is_heard or not self._is_complete:
+        if not member.is_heard or not self.is_complete:
             return
         told = member.told
         parts = -(-len(told) // self._settings.names_per_item) or 1
@@ -221,16 +247,20 @@ class OwnedPartition:
         Tell watchers what has changed.
         """
         members = self._members
-        if not self._is_complete:
+        if not self.is_complete:
             heard = [node for node, member in members.items() if member.is_heard]
             if all(member.is_heard or self._is_silent(member, heard) for member in members.values()):
-                self._is_complete = True
+                self.is_complete = True
                 self._changed.update(dict.fromkeys(self._watchers))
-        if self._is_complete:
+                self._changed.update((key, None) for key in self._holders if key[0] in self._observers)
+        if self.is_complete:
             self._close_questions()
         changed, self._changed = self._changed, {}
         rows: dict[str, list[Item]] = {}
         for key in changed:
+            observer = self._observers.get(key[0])
+            if observer is not None:
+                observer(self, key[1:])
             watchers = self._watchers.get(key, _NO_NODES)
             for node in watchers | self._kind_watchers.get(key[0], _NO_NODES):
                 row = self._tell(node, key, node in watchers)
@@ -260,7 +290,7 @@ class OwnedPartition:
         """
         The members that have been told everything, each with the digest of that.
         """
-        if self._is_complete:
+        if self.is_complete:
             for node, member in self._members.items():
                 if member.is_heard:
                     yield node, member.told.digest
@@ -273,7 +303,7 @@ class OwnedPartition:
             return
         verb, key = entry[0], entry[1:]
         if verb == HOLDS:
-            self._holders.setdefault(key, set()).add(node)
+            self._holders.setdefault(key, {})[node] = None
             self._grace.pop(key, None)
             self._changed[key] = None
         elif verb == WATCHES:
@@ -291,7 +321,7 @@ class OwnedPartition:
         verb, key = entry[0], entry[1:]
         if verb == HOLDS:
             holders = self._holders[key]
-            holders.discard(node)
+            del holders[node]
             if not holders:
                 del self._holders[key]
                 self._begin_grace(key)
@@ -316,7 +346,7 @@ class OwnedPartition:
         @return: whether all parts have arrived.
         """
         for key in told:
-            if not self._is_complete and key not in self._holders and key not in self._grace:
+            if not self.is_complete and key not in self._holders and key not in self._grace:
                 self._begin_grace(key)
             if key not in member.told:
                 member.told.put(key, _BELIEVED)
@@ -371,7 +401,7 @@ class OwnedPartition:
             state: State = (True, tuple(sorted(holders)) if key[0] in self._exact else ())
         elif key in self._grace:
             state = (True, ())
-        elif not self._is_complete:
+        elif not self.is_complete:
             return None
         elif not singly:
             if before is None or before == GONE:

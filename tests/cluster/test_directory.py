@@ -149,6 +149,37 @@ class DirectoryTests(SynchronousTestCase):
         self.assertEqual(self.ann.told, [])
         self.assertEqual(sorted(self.ann.directory.known("u")), list("abcd"))
 
+    def test_owner_observes(self) -> None:
+        """
+        One node, which owns the partition of a name, is told of the holders of the name as each kind; another one, when
+        the first has died.
+        """
+        told: dict[str, set[tuple[str, str, tuple[str, ...]]]] = {}
+        for member in (self.ann, self.bob, self.cat):
+            for kind in "uv":
+                member.directory.observe_owned(
+                    kind,
+                    lambda partition, name, owner=member, kind=kind: told.setdefault(name, set()).add(  # type: ignore[misc]
+                        (owner.membership.node, kind, tuple(partition.holders(kind + name)))
+                    ),
+                )
+        holder, dead = self.bob.membership.node, self.cat.membership.node
+        for name in "abcdefgh":
+            self.bob.directory.hold("u", name)
+            self.bob.directory.hold("v", name)
+        self.wait(0.5)
+        owners = {name: next(iter(rows))[0] for name, rows in told.items()}
+        self.assertEqual(
+            told, {name: {(owners[name], "u", (holder,)), (owners[name], "v", (holder,))} for name in "abcdefgh"}
+        )
+        told.clear()
+        self.cat.stop()
+        self.cat.bus.stop()
+        self.wait(10)
+        self.assertIn(dead, owners.values())
+        self.assertEqual(sorted(told), sorted(name for name, owner in owners.items() if owner == dead))
+        self.assertEqual({holders for rows in told.values() for _, _, holders in rows}, {(holder,)})
+
     def test_joins(self) -> None:
         """
         A node that joins is told what is there.

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.messages import Item
-from dstwist.cluster.owned import OwnedPartition
+from dstwist.cluster.owned import Observer, OwnedPartition
 from dstwist.cluster.settings import ClusterSettings
 
 SETTINGS = ClusterSettings(lease_interval=0.4, grace={"u": 2.0}, names_per_item=2, absence_timeout=30)
@@ -22,8 +22,16 @@ class OwnedPartitionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.sent: list[tuple[str, Item]] = []
+        self.observers: dict[str, Observer] = {}
         self.partition = OwnedPartition(
-            3, 7, "me", self.clock.seconds, SETTINGS, ("p",), lambda node, item: self.sent.append((node, item))
+            3,
+            7,
+            "me",
+            self.clock.seconds,
+            SETTINGS,
+            ("p",),
+            lambda node, item: self.sent.append((node, item)),
+            self.observers,
         )
         self.partition.set_members(("me", "ann", "bob"))
 
@@ -96,6 +104,43 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.hear(me=["au"], ann=["hua", "hpx"], bob=["hpx", "wpx"])
         rows = {node: item[3] for node, item in self.decide()}
         self.assertEqual(rows, {"me": [["ua", 1, []]], "bob": [["px", 1, ["ann", "bob"]]]})
+
+    def test_observers(self) -> None:
+        """
+        The observer of a kind is told of each of its names whose holders have changed when the owner decides, and of
+        all its names that are held when all members are heard. The holders have the order in which they were heard of.
+        """
+        told: list[tuple[str, list[str], bool]] = []
+        self.observers["p"] = lambda partition, name: told.append(
+            (name, list(partition.holders("p" + name)), partition.is_complete)
+        )
+        self.hear(bob=["hpx", "hua"], ann=["hpx", "hpy"])
+        self.assertEqual(told, [])
+        self.decide()
+        self.assertEqual(told, [("x", ["bob", "ann"], False), ("y", ["ann"], False)])
+        told.clear()
+        self.hear(me=[])
+        self.decide()
+        self.assertEqual(told, [("x", ["bob", "ann"], True), ("y", ["ann"], True)])
+        told.clear()
+        self.partition.reported("bob", (), ["hpx"])
+        self.partition.set_members(("me", "bob"))
+        self.decide()
+        self.assertEqual(told, [("x", [], True), ("y", [], True)])
+
+    def test_is_silent(self) -> None:
+        """
+        A member that has sent nothing for C{absenceTimeout} is silent, if another one than this node was heard since.
+        """
+        self.hear_all()
+        self.clock.advance(30)
+        self.partition.reported("me", (), ())
+        self.assertFalse(self.partition.is_silent("ann"))
+        self.partition.reported("bob", (), ())
+        self.assertTrue(self.partition.is_silent("ann"))
+        self.assertFalse(self.partition.is_silent("bob"))
+        self.partition.reported("ann", (), ())
+        self.assertFalse(self.partition.is_silent("ann"))
 
     def test_slices(self) -> None:
         """

@@ -159,8 +159,8 @@ def no_collecting() -> Patches:
 
     def complete(decide: Callable[..., None]) -> Callable[..., None]:
         def mutated(self: OwnedPartition) -> None:
-            if not self._is_complete:
-                self._is_complete = True
+            if not self.is_complete:
+                self.is_complete = True
                 self._changed.update(dict.fromkeys(self._watchers))
             decide(self)
 
