@@ -28,8 +28,7 @@ L{.unsent_news}             records of which this node's own news may have been 
 B{engines}
 L{.bus_memory},             a bus and a table in memory, for nodes of one process
 L{.table_memory}
-L{.bus_redis},              a bus over the channels of a Redis, and a table in a Redis
-L{.table_redis}
+L{.bus_redis}               a bus over the channels of a Redis; the table in a Redis is a part of that store
 L{.outage_buffer}           the payloads that are kept while the bus is lost
 L{.settings}                times and limits
 ==========================  =========================================================================================

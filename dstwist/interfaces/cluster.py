@@ -83,6 +83,17 @@ class IBus(ILifecycle):
         """
 
 
+class IClusterTableHost(Interface):
+    """
+    A shared store that keeps the table of the nodes that share it.
+    """
+
+    def cluster_table() -> IClusterTable:
+        """
+        The table. It is used between the start and the stop of the store.
+        """
+
+
 class TableReading(NamedTuple):
     """
     The contents of an L{IClusterTable} at one moment.

@@ -27,7 +27,16 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
 from dstwist.errors import StoreError, StoreFull
-from dstwist.interfaces import Change, IEnumerableStore, ISharedStore, IStore, IStoreStatus, Record
+from dstwist.interfaces import (
+    Change,
+    IClusterTable,
+    IClusterTableHost,
+    IEnumerableStore,
+    ISharedStore,
+    IStore,
+    IStoreStatus,
+    Record,
+)
 from dstwist.record import NO_RECORD
 
 #: How long the store counts as unable to write after a failed write, in seconds. While no client writes, no other write
@@ -51,8 +60,9 @@ class PluginStore:
         # If the last write failed: the time until which that counts, and the reason.
         self._failed_until = 0.0
         self._failure = ""
-        if IEnumerableStore.providedBy(inner):
-            alsoProvides(self, IEnumerableStore)
+        for interface in (IEnumerableStore, IClusterTableHost):
+            if interface.providedBy(inner):
+                alsoProvides(self, interface)
 
     def start(self) -> Deferred[None]:
         return maybeDeferred(self._inner.start)
@@ -74,6 +84,13 @@ class PluginStore:
         As of L{IEnumerableStore}, if the plug-in provides that.
         """
         return maybeDeferred(self._inner.names, cursor, limit)
+
+    def cluster_table(self) -> IClusterTable:
+        """
+        As of L{IClusterTableHost}, if the plug-in provides that.
+        """
+        table: IClusterTable = self._inner.cluster_table()
+        return table
 
     def contents(self) -> str:
         return "" if self._status is None else self._status.contents()

@@ -35,6 +35,7 @@ from dstwist.interfaces import (
     Change,
     Done,
     ICallbackStore,
+    IClusterTableHost,
     IEnumerableStore,
     IReplaceableStore,
     ISharedStore,
@@ -53,6 +54,7 @@ from dstwist.store.redis_refusals import explained
 from dstwist.store.redis_replicas import ReplicatedWrites
 from dstwist.store.redis_servers import NameScan, servers_of, together
 from dstwist.store.redis_status import RedisStatus
+from dstwist.store.redis_table import RedisTable
 
 #: How many versions are asked for in one call.
 _NAMES_PER_CALL = 200
@@ -64,7 +66,7 @@ _MAX_LARGE = 1000
 _WRITTEN = 1
 
 
-@implementer(ICallbackStore, ISharedStore, IStoreStatus, IEnumerableStore, IReplaceableStore)
+@implementer(ICallbackStore, ISharedStore, IStoreStatus, IEnumerableStore, IReplaceableStore, IClusterTableHost)
 class RedisStore:
     """
     Records in a Redis.
@@ -129,6 +131,9 @@ class RedisStore:
 
     def on_reconnected(self, callback: Callable[[str | None], object]) -> None:
         self._status.on_reconnected(callback)
+
+    def cluster_table(self) -> RedisTable:
+        return RedisTable(self._redis, self._layout.server_key)
 
     def problem(self) -> str | None:
         return self._redis.problem() or self._status.problem

@@ -15,9 +15,9 @@ from dstwist.cluster.directory import Directory
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.settings import ClusterSettings
-from dstwist.cluster.table_redis import RedisTable
 from dstwist.config.redis import RedisBusSettings
 from dstwist.redis.link import RedisLink
+from dstwist.store.redis_table import RedisTable
 from tests.redis_server import RedisServer
 from tests.store.redis_stage import OwnReactor
 

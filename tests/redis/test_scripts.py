@@ -24,6 +24,6 @@ class ScriptTests(SynchronousTestCase):
         """
         A script is loaded from the folder of its package.
         """
-        script = Script.load("dstwist.cluster", "renew")
-        self.assertEqual(script.name, "renew")
+        script = Script.load("dstwist.store", "table_renew")
+        self.assertEqual(script.name, "table_renew")
         self.assertIn("HGETALL", script.text)

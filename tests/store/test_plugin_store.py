@@ -11,7 +11,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import StoreFull
-from dstwist.interfaces import IEnumerableStore, IStoreStatus, Record
+from dstwist.interfaces import IClusterTableHost, IEnumerableStore, IStoreStatus, Record
 from dstwist.record import NO_RECORD
 from dstwist.store.memory import MemoryStore
 from dstwist.store.plugin_store import FAILURE_SECONDS, PluginStore, SharedPluginStore
@@ -265,3 +265,28 @@ class NamesTests(contract.StoreTestCase):
         verifyObject(IEnumerableStore, store)
         self.assertEqual(self.result(store.names("a", 7)), (["after a"], 7))
         self.assertFalse(IEnumerableStore.providedBy(PluginStore(Careless(), "it", self.reactor)))
+
+
+@implementer(IClusterTableHost)
+class Hosting(Careless):
+    """
+    It keeps the table of the nodes.
+    """
+
+    def cluster_table(self) -> Any:
+        return "the table"
+
+
+class TableTests(contract.StoreTestCase):
+    """
+    The table of the nodes, in a store that keeps one.
+    """
+
+    def test_table(self) -> None:
+        """
+        The table is that of the plug-in, if it keeps one.
+        """
+        store = PluginStore(Hosting(), "it", self.reactor)
+        verifyObject(IClusterTableHost, store)
+        self.assertEqual(store.cluster_table(), "the table")
+        self.assertFalse(IClusterTableHost.providedBy(PluginStore(Careless(), "it", self.reactor)))

@@ -12,7 +12,15 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.redis import RedisSettings, RedisTlsSettings
 from dstwist.errors import StoreError, StoreFull, StoreRefusal
-from dstwist.interfaces import ANY_VERSION, ICallbackStore, IEnumerableStore, IStoreStatus, Record
+from dstwist.interfaces import (
+    ANY_VERSION,
+    ICallbackStore,
+    IClusterTableHost,
+    IEnumerableStore,
+    IStoreStatus,
+    Record,
+    TableReading,
+)
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH
 from dstwist.record import NO_RECORD
 from dstwist.store.redis import RedisStore
@@ -417,6 +425,16 @@ class OperationTests(RedisTestCase):
         self.assertEqual("nothing yet", store.contents())
         self.assertEqual("1 keys", self.started(self.make()).contents())
         self.assertIsNone(store.problem())
+
+    def test_cluster_table(self) -> None:
+        """
+        The store keeps the table of the nodes that share it, under keys that no record has.
+        """
+        store = self.started(self.make())
+        verifyObject(IClusterTableHost, store)
+        self.assertTrue(self.result(store.cluster_table().replace(None, b"table")))
+        self.assertEqual(self.result(store.cluster_table().renew("ann", b"1")), TableReading(b"table", {"ann": b"1"}))
+        self.assertEqual(self.result(store.names(None, 10))[0], [])
 
     def test_evicting(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Tests for L{dstwist.cluster.table_redis}, with real servers.
+Tests for L{dstwist.store.redis_table}, with real servers.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster.table_redis import RedisTable
 from dstwist.config.redis import RedisConnectionSettings
 from dstwist.config.redis_nodes import RedisAddress
 from dstwist.errors import StoreError
 from dstwist.interfaces import TableReading
 from dstwist.redis.cluster import RedisCluster
 from dstwist.redis.link import RedisLink
+from dstwist.store.redis_table import RedisTable
 from tests.cluster import table_contract
 from tests.redis_server import RedisServer
 from tests.store.redis_stage import OwnReactor, shared_cluster, shared_server

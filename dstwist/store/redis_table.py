@@ -29,14 +29,14 @@ from dstwist.interfaces import IClusterTable, TableReading
 from dstwist.redis.interface import IRedis, Word
 from dstwist.redis.scripts import Script
 
-_RENEW = Script.load("dstwist.cluster", "renew")
-_REPLACE = Script.load("dstwist.cluster", "replace")
+_RENEW = Script.load("dstwist.store", "table_renew")
+_REPLACE = Script.load("dstwist.store", "table_replace")
 
 
 @implementer(IClusterTable)
 class RedisTable:
     """
-    The table that all nodes with the same store share.
+    The membership table that all nodes with the same store share.
 
     @param redis: the connection of the store.
     @param server_key: makes a key of the server itself, which no record can have.
