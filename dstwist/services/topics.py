@@ -32,7 +32,7 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.event import EventService
 from dstwist.services.presence import PresenceService
 from dstwist.services.record.service import RecordService
-from dstwist.services.rpc import RpcService
+from dstwist.services.rpc.service import RpcService
 from dstwist.store.tiers import TieredStore
 
 

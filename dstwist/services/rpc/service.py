@@ -1,5 +1,5 @@
 """
-The RPC topic: requests, which the server gives to one of the providers of the procedure, and their answers.
+Requests, which the server gives to one of the providers of the procedure, and their answers.
 
 A call exists from its REQUEST until it is answered or timed out, or its requestor is gone (C{services.md} section 5)::
 
@@ -13,8 +13,8 @@ A call exists from its REQUEST until it is answered or timed out, or its request
 ===============  ==================  ================================================================================
 from client      fields              effect
 ===============  ==================  ================================================================================
-PROVIDE          names               see L{dstwist.routing.subscription_requests}, with MULTIPLE_PROVIDERS
-UNPROVIDE        names               see L{dstwist.routing.subscription_requests}
+PROVIDE          names               see L{dstwist.services.rpc.local_providers}
+UNPROVIDE        names               see L{dstwist.services.rpc.local_providers}
 REQUEST          name, id, data?     to a provider, chosen at random; if there is none: NO_RPC_PROVIDER
 ACCEPT           name, id            to the requestor; repeated: MULTIPLE_ACCEPT to the provider
 RESPONSE         name, id, data?     to the requestor; ends the call
@@ -30,8 +30,14 @@ REJECT:
 - The provider disconnects, whether it has accepted or not. A v3 or v4+ client sends ACCEPT by itself when it gets the
   request, so ACCEPT does not show that the procedure was begun (C{rpc.rerouteAccepted}).
 
+Another node is a provider, too, if clients there provide the procedure
+(L{dstwist.services.rpc.remote_providers}). It is asked only if no provider of this node is left. It gives the call to
+its own providers only, one after the other, and rejects it if all of them do. The times are those of the requestor's
+node. If a node dies, that counts as if its providers had disconnected.
+
 Always true: a call has exactly one provider at a time. Only that provider can answer it, and no provider is asked twice
-for the same call. The provider gets the requestor's correlation id, unless it has or had another call with that id.
+for the same call, unless the requestor's node was found dead by mistake. The provider gets the requestor's correlation
+id, unless it has or had another call with that id.
 """
 
 from __future__ import annotations
@@ -43,16 +49,20 @@ from enum import IntEnum
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import RpcSettings
-from dstwist.interfaces import IRequester, ITopicService, Work
+from dstwist.interfaces import IRequester, ITopicService
 from dstwist.limits.budgets import Budget
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import RpcAction, Topic
-from dstwist.protocol.message import Message
+from dstwist.protocol.message import Data, Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
-from dstwist.services.rpc_calls import CALL_BYTES, Call, Provider, Requestor
+from dstwist.services.rpc.calls import CALL_BYTES, Call, Provider, Requestor
+from dstwist.services.rpc.local_providers import LocalProviders
+from dstwist.services.rpc.remote_providers import RemoteProviders
+from dstwist.services.rpc.remote_requestors import RemoteRequestors
 
 #: The error that a client with too many calls gets, as the error of the procedure.
 TOO_MANY_CALLS = b'"TOO_MANY_PENDING_CALLS"'
@@ -71,6 +81,7 @@ class RpcService:
     @param subscriptions: the providers, with the error MULTIPLE_PROVIDERS.
     @param choose: picks one of several providers.
     @param room: limits the bytes of the calls of all clients that wait for an answer.
+    @param cluster: the other nodes; C{None}: there are never any.
     """
 
     authorizes_itself: frozenset[IntEnum] = frozenset()
@@ -84,20 +95,19 @@ class RpcService:
         clock: IReactorTime,
         choose: Callable[[Sequence[Provider]], Provider] = random.choice,
         room: Budget | None = None,
+        cluster: ClusterNode | None = None,
     ) -> None:
-        self._subscriptions = subscriptions
         self._settings = settings
         self._max_calls = settings.max_pending_calls
         self._max_bytes = settings.max_pending_bytes
         self._tells_requestor = settings.provide_requestor_name or settings.provide_requestor_data
         self._choose = choose
         self._room = Budget() if room is None else room
-        self._providers: dict[IRequester, Provider] = {}
+        self._local = local = LocalProviders(subscriptions, self.provider_left)
+        self._providers = local.by_connection
+        self._find = local.find
         self._requestors: dict[IRequester, Requestor] = {}
-        # The providers by name: those that were looked up since the last change of any provider.
-        self._candidates: dict[str, list[Provider]] = {}
         self._stopped = False
-        subscriptions.on_revoke(lambda name, connection: self._candidates.clear())
         # Ends or reroutes the many calls of a connection that has closed.
         self._slices = TimeSlices(clock)
         self._accepting: Deadlines[Call] = Deadlines(settings.ack_timeout, clock, self._not_accepted)
@@ -108,9 +118,15 @@ class RpcService:
             RpcAction.RESPONSE: self._answer,
             RpcAction.REQUEST_ERROR: self._answer,
             RpcAction.REJECT: self._reject,
-            RpcAction.PROVIDE: self._provide,
-            RpcAction.UNPROVIDE: self._unprovide,
+            RpcAction.PROVIDE: local.provide,
+            RpcAction.UNPROVIDE: local.unprovide,
         }
+        self._remote_providers: RemoteProviders | None = None
+        self._remote_requestors: RemoteRequestors | None = None
+        if cluster is not None:
+            self._remote_providers = RemoteProviders(cluster, settings, clock, self)
+            self._remote_requestors = RemoteRequestors(cluster, clock, self)
+            subscriptions.observe(self._remote_providers.hold, self._remote_providers.release)
 
     def handle(self, message: Message, sender: IRequester) -> None:
         # No default: the codecs let through only what a client may send.
@@ -128,82 +144,23 @@ class RpcService:
         get nothing. From now on no procedure has a provider: the application that embeds the node still makes requests.
         """
         self._stopped = True
-        for requestor in self._requestors.values():
-            if requestor.connection.dialect.forgets_calls_when_offline:
+        for requester, requestor in self._requestors.items():
+            if requester.dialect.forgets_calls_when_offline:
                 for call in requestor.calls.values():
                     self._fail(call, RpcAction.RESPONSE_TIMEOUT)
+        if self._remote_providers is not None and self._remote_requestors is not None:
+            self._remote_providers.stop()
+            # A provider here does not answer any more: the other nodes ask others.
+            for call in self._remote_requestors.calls():
+                self._fail(call, RpcAction.NO_RPC_PROVIDER if self._may_reroute(call) else RpcAction.RESPONSE_TIMEOUT)
+            self._remote_requestors.stop()
         self._slices.stop()
         self._accepting.stop()
         self._answering.stop()
-        self._providers.clear()
+        self._local.stop()
         self._requestors.clear()
-        self._candidates.clear()
 
-    # -- providers
-
-    def _provide(self, message: Message, sender: IRequester) -> None:
-        sender.do(self._providing(message, sender))
-
-    def _providing(self, message: Message, sender: IRequester) -> Work:
-        for _ in self._subscriptions.subscribing(message, sender):
-            self._changed(sender)
-            yield None
-        if message.names:
-            self._changed(sender)
-
-    def _changed(self, sender: IRequester) -> None:
-        """
-        C{sender} provides more than before.
-        """
-        self._candidates.clear()
-        if sender not in self._providers and not sender.closed:
-            self._providers[sender] = Provider(sender)
-            # This callback is registered after that of the registry, and so is called when the registry has already
-            # removed the connection.
-            sender.on_close(self._provider_left)
-
-    def _unprovide(self, message: Message, sender: IRequester) -> None:
-        # The provider keeps the calls that it has: its next message may answer one of them.
-        sender.do(self._unproviding(message, sender))
-
-    def _unproviding(self, message: Message, sender: IRequester) -> Work:
-        for _ in self._subscriptions.unsubscribing(message, sender):
-            self._candidates.clear()
-            yield None
-        self._candidates.clear()
-
-    def _find(self, name: str) -> list[Provider]:
-        providers = self._candidates.get(name)
-        if providers is None:
-            providers = [self._providers[connection] for connection in self._subscriptions.subscribers(name)]
-            if providers:
-                self._candidates[name] = providers
-        return providers
-
-    def _provider_left(self, connection: IRequester) -> None:
-        self._candidates.clear()
-        provider = self._providers.pop(connection, None)
-        if provider is not None:
-            self._slices.do(self._take_calls(provider))
-
-    def _take_calls(self, provider: Provider) -> Iterator[None]:
-        """
-        End or reroute the calls that C{provider}, which is closed, has not answered.
-        """
-        for call in list(provider.running.values()):
-            # Some may have ended meanwhile.
-            if provider.running.get(call.provider_id) is not call:
-                continue
-            if call.requestor.connection.closed:
-                self._end(call)
-            elif call.accepted and not self._settings.reroute_accepted:
-                self._end(call)
-                self._fail(call, RpcAction.RESPONSE_TIMEOUT)
-            else:
-                self._reroute(call)
-            yield
-
-    # -- calls
+    # -- calls of clients
 
     def _request(self, message: Message, sender: IRequester) -> None:
         # The client may have gone before its permission was decided.
@@ -216,16 +173,26 @@ class RpcService:
             # The client could not tell the answers to the two calls apart.
             sender.send(message.error("INVALID_RPC_CORRELATION_ID"))
             return
-        providers = () if self._stopped else self._find(name)
+        providers: Sequence[Provider] = () if self._stopped else self._find(name)
+        if not providers and self._remote_providers is not None:
+            providers = self._remote_providers.find(name)
         if not providers:
             sender.send(Message(_RPC, RpcAction.NO_RPC_PROVIDER, name, correlation_id=call_id, is_error=True))
             return
         if requestor is None:
-            requestor = self._requestors[sender] = Requestor(sender)
-            sender.on_close(self._requestor_left)
+            requestor = self._requestors[sender] = Requestor(sender, self._accepting, self._answering)
+            sender.on_close(self._client_left)
         size = len(name) + len(call_id) + (0 if data is None else len(data))
         if len(requestor.calls) >= self._max_calls or (requestor.calls and requestor.size + size > self._max_bytes):
-            self._refuse(message, requestor)
+            self._log.warn(
+                "TOO_MANY_PENDING_CALLS | {client} has {count} calls of {size} bytes waiting for answers",
+                count=len(requestor.calls),
+                size=requestor.size,
+                event="TOO_MANY_PENDING_CALLS",
+                once="pending calls",
+                **about(sender),
+            )
+            sender.send(_too_many(message))
             return
         if not self._room.take(size + CALL_BYTES):
             self._log.warn(
@@ -246,46 +213,16 @@ class RpcService:
             if self._tells_requestor:
                 request.requestor_name = sender.user if self._settings.provide_requestor_name else None
                 request.requestor_data = sender.client_data if self._settings.provide_requestor_data else None
-        call = requestor.calls[call_id] = Call(requestor, request, size)
+        call = requestor.calls[call_id] = Call(requestor, request, call_id, size)
         requestor.size += size
         self._ask(call, providers)
 
-    def _ask(self, call: Call, providers: Sequence[Provider]) -> None:
-        provider = providers[0] if len(providers) == 1 else self._choose(providers)
-        request = provider.take(call)
-        self._accepting.add(call)
-        self._answering.add(call)
-        provider.connection.send(request)
-
-    def _refuse(self, message: Message, requestor: Requestor) -> None:
-        self._log.warn(
-            "TOO_MANY_PENDING_CALLS | {client} has {count} calls of {size} bytes waiting for answers",
-            count=len(requestor.calls),
-            size=requestor.size,
-            event="TOO_MANY_PENDING_CALLS",
-            once="pending calls",
-            **about(requestor.connection),
-        )
-        requestor.connection.send(_too_many(message))
-
-    def _requestor_left(self, connection: IRequester) -> None:
+    def _client_left(self, connection: IRequester) -> None:
         requestor = self._requestors.pop(connection, None)
         if requestor is not None:
-            self._slices.do(self._drop_calls(requestor))
+            self.requestor_left(requestor)
 
-    def _drop_calls(self, requestor: Requestor) -> Iterator[None]:
-        """
-        End the calls of C{requestor}, which is closed.
-        """
-        for call in list(requestor.calls.values()):
-            # Some may have ended meanwhile.
-            if requestor.calls.get(call.id) is call:
-                # The provider may still answer. That is no mistake, so it gets no error.
-                call.provider.release(call.provider_id, complain=False)
-                self._drop(call)
-                yield
-
-    # -- answers
+    # -- answers of clients
 
     def _running(self, message: Message, sender: IRequester) -> Call | None:
         """
@@ -313,57 +250,175 @@ class RpcService:
         if call.accepted:
             sender.send(message.error("MULTIPLE_ACCEPT"))
             return
-        call.accepted = True
-        self._accepting.remove(call)
-        call.requestor.connection.send(Message(_RPC, _ACCEPT, call.name, None, None, None, (), call.id))
+        self.accepted(call)
 
     def _answer(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)
         if call is not None:
-            self._end(call)
-            call.requestor.connection.send(
-                Message(_RPC, message.action, call.name, message.data, None, None, (), call.id)
-            )
+            self.answered(call, message.action, message.data)
 
     def _reject(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)
         if call is not None:
-            self._reroute(call)
+            self.rejected(call)
 
-    def _reroute(self, call: Call) -> None:
+    # -- the course of a call: for clients, and for other nodes
+
+    def begin(self, requestor: Requestor, request: Message, call_id: str, size: int) -> None:
+        """
+        Give a call of another node to a provider of this node. If there is none, or the calls of all requestors are too
+        large, it is rejected: the other node asks others.
+        """
+        assert request.name is not None, "checked when it was received"
+        providers = () if self._stopped else self._find(request.name)
+        call = Call(requestor, request, call_id, size)
+        if not providers:
+            self._fail(call, RpcAction.NO_RPC_PROVIDER)
+        elif not self._room.take(size + CALL_BYTES):
+            self._log.warn(
+                "TOO_MANY_PENDING_CALLS | maxPendingBytes: all clients have {size} bytes waiting for answers; a call "
+                "of another node is rejected",
+                size=self._room.used,
+                event="TOO_MANY_PENDING_CALLS",
+            )
+            self._fail(call, RpcAction.NO_RPC_PROVIDER)
+        else:
+            requestor.calls[call_id] = call
+            requestor.size += size
+            self._ask(call, providers)
+
+    def accepted(self, call: Call) -> None:
+        """
+        The provider has accepted C{call}, for the first time.
+        """
+        call.accepted = True
+        call.requestor.accepting.remove(call)
+        call.requestor.connection.send(Message(_RPC, _ACCEPT, call.name, None, None, None, (), call.id))
+
+    def answered(self, call: Call, action: IntEnum, data: Data) -> None:
+        """
+        The provider has answered C{call} with a RESPONSE or a REQUEST_ERROR.
+        """
+        self._end(call)
+        call.requestor.connection.send(Message(_RPC, action, call.name, data, None, None, (), call.id))
+
+    def rejected(self, call: Call) -> None:
+        """
+        The provider does not answer C{call}, and does not execute it.
+        """
         call.provider.release(call.provider_id)
         self._ask_another(call)
+
+    def lost(self, call: Call) -> None:
+        """
+        The provider has gone. It has accepted C{call}, and no other one is to be asked.
+        """
+        self._end(call)
+        self._fail(call, RpcAction.RESPONSE_TIMEOUT)
+
+    def restarted(self, call: Call) -> None:
+        """
+        The node that C{call} was given to asks another one of its providers.
+        """
+        requestor = call.requestor
+        requestor.accepting.remove(call)
+        requestor.answering.remove(call)
+        call.accepted = False
+        requestor.accepting.add(call)
+        requestor.answering.add(call)
+
+    def cancelled(self, call: Call, complain: bool = False) -> None:
+        """
+        The requestor does not want the answer any more.
+
+        @param complain: whether an answer is an error of the provider from now on.
+        """
+        call.provider.release(call.provider_id, complain)
+        self._drop(call)
+
+    def provider_left(self, provider: Provider) -> None:
+        """
+        C{provider} has disconnected: end or reroute its calls.
+        """
+        self._slices.do(self._take_calls(provider))
+
+    def _take_calls(self, provider: Provider) -> Iterator[None]:
+        for call in list(provider.running.values()):
+            # Some may have ended meanwhile.
+            if provider.running.get(call.provider_id) is not call:
+                continue
+            if call.requestor.connection.closed:
+                self._end(call)
+            elif self._may_reroute(call):
+                self.rejected(call)
+            else:
+                self.lost(call)
+            yield
+
+    def _may_reroute(self, call: Call) -> bool:
+        """
+        Whether another provider may be asked if that of C{call} disconnects.
+        """
+        return not call.accepted or self._settings.reroute_accepted
+
+    def requestor_left(self, requestor: Requestor) -> None:
+        """
+        C{requestor} has disconnected: end its calls.
+        """
+        self._slices.do(self._drop_calls(requestor))
+
+    def _drop_calls(self, requestor: Requestor) -> Iterator[None]:
+        for call in list(requestor.calls.values()):
+            # Some may have ended meanwhile.
+            if requestor.calls.get(call.id) is call:
+                # The provider may still answer. That is no mistake, so it gets no error.
+                self.cancelled(call)
+                yield
+
+    # -- steps
+
+    def _ask(self, call: Call, providers: Sequence[Provider]) -> None:
+        provider = providers[0] if len(providers) == 1 else self._choose(providers)
+        requestor = call.requestor
+        requestor.accepting.add(call)
+        requestor.answering.add(call)
+        provider.ask(call)
 
     def _ask_another(self, call: Call) -> None:
         """
         Give the call, which has no provider now, to a provider that was not asked yet.
         """
-        if call.asked is None:
-            call.asked = set()
-        call.asked.add(call.provider)
-        self._accepting.remove(call)
-        self._answering.remove(call)
-        others = [provider for provider in self._find(call.name) if provider not in call.asked]
+        asked = call.asked
+        if asked is None:
+            asked = call.asked = set()
+        asked.add(call.provider)
+        requestor = call.requestor
+        requestor.accepting.remove(call)
+        requestor.answering.remove(call)
+        others: list[Provider] = [provider for provider in self._find(call.name) if provider not in asked]
+        if not others and self._remote_providers is not None and not requestor.is_node:
+            others = [provider for provider in self._remote_providers.find(call.name) if provider not in asked]
         if others:
+            requestor.rerouted(call)
             self._ask(call, others)
         else:
             self._drop(call)
             self._fail(call, RpcAction.NO_RPC_PROVIDER)
 
-    # -- endings
-
     def _not_accepted(self, call: Call) -> None:
-        call.provider.release(call.provider_id)
-        if self._subscriptions.is_subscribed(call.name, call.provider.connection):
+        provider = call.provider
+        provider.release(call.provider_id)
+        if provider.provides(call.name):
             self._drop(call)
             self._fail(call, RpcAction.ACCEPT_TIMEOUT)
         else:
             self._ask_another(call)
 
     def _not_answered(self, call: Call) -> None:
-        call.provider.release(call.provider_id)
+        provider = call.provider
+        provider.release(call.provider_id)
         self._drop(call)
-        self._fail(call, RpcAction.RESPONSE_TIMEOUT)
+        self._fail(call, RpcAction.RESPONSE_TIMEOUT if provider.executes else RpcAction.NO_RPC_PROVIDER)
 
     def _end(self, call: Call) -> None:
         call.provider.release(call.provider_id)
@@ -377,9 +432,9 @@ class RpcService:
         del requestor.calls[call.id]
         requestor.size -= call.size
         self._room.give(call.size + CALL_BYTES)
-        self._answering.remove(call)
+        requestor.answering.remove(call)
         if not call.accepted:
-            self._accepting.remove(call)
+            requestor.accepting.remove(call)
 
     def _fail(self, call: Call, action: RpcAction) -> None:
         call.requestor.connection.send(Message(_RPC, action, call.name, correlation_id=call.id, is_error=True))

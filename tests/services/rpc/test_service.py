@@ -25,8 +25,8 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
-from dstwist.services.rpc import TOO_MANY_CALLS, RpcService
-from dstwist.services.rpc_calls import CALL_BYTES, MAX_ENDED_CALLS, MAX_ID_CHARACTERS
+from dstwist.services.rpc.calls import CALL_BYTES, MAX_ENDED_CALLS, MAX_ID_CHARACTERS
+from dstwist.services.rpc.service import TOO_MANY_CALLS, RpcService
 from tests.fakes import BusyClock, FakeConnection
 from tests.logs import limit_lines
 from tests.requesters import RequesterTestCase, for_each_requester

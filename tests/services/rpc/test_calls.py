@@ -1,32 +1,38 @@
 """
-Tests for L{dstwist.services.rpc_calls}.
+Tests for L{dstwist.services.rpc.calls}.
 """
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.services import rpc_calls
-from dstwist.services.rpc_calls import MAX_ID_CHARACTERS, Call, Provider, Requestor
+from dstwist.scheduling.deadlines import Deadlines
+from dstwist.services.rpc import calls
+from dstwist.services.rpc.calls import MAX_ID_CHARACTERS, Call, LocalProvider, Requestor
 from tests.fakes import FakeConnection
 
 
 class ProviderTests(SynchronousTestCase):
     """
-    L{Provider}: under which id it knows a call, and for how long.
+    L{LocalProvider}: under which id it knows a call, and for how long.
     """
 
     def setUp(self) -> None:
-        self.provider = Provider(FakeConnection("bob"))
+        self.connection = FakeConnection("bob")
+        self.provider = LocalProvider(self.connection, lambda name, connection: True)
+        self.times: Deadlines[Call] = Deadlines(1.0, Clock(), lambda call: None)
 
     def take(self, call_id: str) -> str:
         """
         Give the provider a call of a new requestor; the id in the request that it is sent.
         """
         request = Message(Topic.RPC, RpcAction.REQUEST, "add", correlation_id=call_id, verbatim=object())
-        sent = self.provider.take(Call(Requestor(FakeConnection("ann")), request, 10))
+        requestor = Requestor(FakeConnection("ann"), self.times, self.times)
+        self.provider.ask(Call(requestor, request, call_id, 10))
+        (sent,) = self.connection.take()
         assert sent.correlation_id is not None
         # A request that is sent as it came must have the id that it came with.
         self.assertEqual(sent is request, sent.correlation_id == call_id)
@@ -69,7 +75,7 @@ class ProviderTests(SynchronousTestCase):
         """
         Only the latest ended calls are remembered, and whether an answer to them is an error.
         """
-        self.patch(rpc_calls, "MAX_ENDED_CALLS", 2)
+        self.patch(calls, "MAX_ENDED_CALLS", 2)
         for call_id, complain in (("a", True), ("b", True), ("c", False)):
             self.take(call_id)
             self.provider.release(call_id, complain)

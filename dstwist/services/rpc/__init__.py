@@ -1,0 +1,16 @@
+"""
+The RPC topic: remote procedure calls.
+
+==========================  =========================================================================================
+module                      task
+==========================  =========================================================================================
+L{.service}                 the topic: gives calls to providers, and their answers to requestors. Read this one first
+L{.calls}                   calls, and the lists of calls of each requestor and provider
+L{.local_providers}         the clients of this node that provide procedures
+B{over nodes}
+L{.node_messages}           the messages between nodes about calls
+L{.remote_providers}        calls of clients here that providers of other nodes answer
+L{.waiting}                 calls that wait until it is known which nodes provide a procedure
+L{.remote_requestors}       calls of clients of other nodes that providers here answer
+==========================  =========================================================================================
+"""

@@ -1,0 +1,321 @@
+"""
+Calls of clients of this node that providers of other nodes answer.
+
+The directory (L{dstwist.cluster.directory}) knows which nodes have a provider of a procedure. This node I{holds} each
+procedure that a client here provides. When a client calls a procedure that no client here provides, this node begins to
+I{watch} it, and goes on for a while (C{linger}) after the last such call. A call of a name that was not watched waits
+for the first answer of the directory (L{dstwist.services.rpc.waiting}).
+
+Requests and answers go directly between the nodes (L{dstwist.services.rpc.node_messages})::
+
+    requestor      its node               node of the provider         provider
+      REQUEST -->    rpc-request a ------>     REQUEST -------------------->
+      ACCEPT <--     rpc-accept a <-------     ACCEPT <---------------------
+      RESPONSE <--   rpc-response a <-----     RESPONSE <-------------------
+
+===========================  =========================================================================================
+what happens                 what it means for a call that was given to another node
+===========================  =========================================================================================
+a message gets lost          the times of the call end it
+the node dies                as if a provider had disconnected: another one is asked, unless the call was accepted and
+                             C{rpc.rerouteAccepted} is off
+this node was found dead     the same, for the calls given to all nodes: the others have dropped them
+the bus is lost              nothing: the answer may come when the bus is back. A new call waits for that
+===========================  =========================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import IntEnum
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.cluster.digest import GONE, State
+from dstwist.cluster.messages import Item
+from dstwist.cluster.node import ClusterNode
+from dstwist.config.settings import RpcSettings
+from dstwist.protocol.constants import RpcAction
+from dstwist.protocol.message import Data
+from dstwist.scheduling.deadlines import Deadlines
+from dstwist.scheduling.time_slices import TimeSlices
+from dstwist.services.rpc import node_messages as messages
+from dstwist.services.rpc.calls import Call, Provider
+from dstwist.services.rpc.waiting import WaitingCalls
+
+#: The kind of the names of procedures in the directory.
+KIND = "p"
+
+#: The most procedures that are watched, besides those that calls wait for. Those that were first called longest ago are
+#: watched no more if there are more.
+MAX_WATCHED = 10000
+
+
+class Course(Protocol):
+    """
+    What happens to calls (L{dstwist.services.rpc.service.RpcService}).
+    """
+
+    def accepted(self, call: Call) -> None: ...
+
+    def answered(self, call: Call, action: IntEnum, data: Data) -> None: ...
+
+    def rejected(self, call: Call) -> None: ...
+
+    def lost(self, call: Call) -> None: ...
+
+    def restarted(self, call: Call) -> None: ...
+
+    def provider_left(self, provider: Provider) -> None: ...
+
+
+class RemoteProvider(Provider):
+    """
+    The providers of one other node.
+
+    @ivar running: the attempts that the node has not ended, by their ids.
+    @ivar has_left: the node is dead.
+    """
+
+    __slots__ = ("_make_attempt", "_provides", "_send", "_timeout", "has_left", "node")
+
+    def __init__(
+        self,
+        node: str,
+        send: Callable[[str, Item], object],
+        make_attempt: Callable[[], str],
+        provides: Callable[[str, str], bool],
+        response_timeout: float,
+    ) -> None:
+        super().__init__()
+        self.node = node
+        self.has_left = False
+        self._send = send
+        self._make_attempt = make_attempt
+        self._provides = provides
+        self._timeout = round(response_timeout * 1000)
+
+    def ask(self, call: Call) -> None:
+        attempt = self._make_attempt()
+        self.running[attempt] = call
+        call.provider = self
+        call.provider_id = attempt
+        call.accepted = False
+        request = call.request
+        requestor_data = request.requestor_data
+        self._send(
+            self.node,
+            [
+                messages.REQUEST,
+                attempt,
+                call.name,
+                call.id,
+                messages.pack(request.data),
+                request.requestor_name,
+                None if requestor_data is None else requestor_data.decode("utf-8"),
+                self._timeout,
+            ],
+        )
+
+    def release(self, call_id: str, complain: bool = True) -> None:
+        # If the node has ended the attempt, it is not running any more.
+        if self.running.pop(call_id, None) is not None and not self.has_left:
+            self._send(self.node, [messages.CANCEL, call_id, complain])
+
+    def provides(self, name: str) -> bool:
+        return self._provides(name, self.node)
+
+
+class RemoteProviders:
+    """
+    The providers of all other nodes.
+    """
+
+    def __init__(self, cluster: ClusterNode, settings: RpcSettings, clock: IReactorTime, course: Course) -> None:
+        self._membership = membership = cluster.membership
+        self._directory = directory = cluster.directory
+        self._bus = cluster.bus
+        self._send = cluster.peers.send
+        self._course = course
+        self._response_timeout = settings.response_timeout
+        self._node = membership.node
+        self._providers: dict[str, RemoteProvider] = {}
+        self._waiting = WaitingCalls()
+        self._attempts = 0
+        self._stopped = False
+        # The watched procedures, and those of them that were called again since their time began.
+        self._watched: Deadlines[str] = Deadlines(cluster.settings.linger, clock, self._lingered)
+        self._called: set[str] = set()
+        self._slices = TimeSlices(clock)
+        handle = cluster.peers.handle
+        handle(messages.ACCEPT, messages.ATTEMPT_FIELDS, self._accepted)
+        handle(messages.RESPONSE, messages.ANSWER_FIELDS, self._responded)
+        handle(messages.ERROR, messages.ANSWER_FIELDS, self._failed)
+        handle(messages.REJECT, messages.ATTEMPT_FIELDS, self._rejected)
+        handle(messages.LOST, messages.ATTEMPT_FIELDS, self._lost)
+        handle(messages.ANOTHER, messages.ATTEMPT_FIELDS, self._restarted)
+        directory.on_told(KIND, self._told)
+        membership.observe(self._membership_changed)
+        cluster.bus.observe(lambda: None, self._look)
+
+    def hold(self, name: str) -> None:
+        """
+        A client of this node provides the procedure C{name}.
+        """
+        self._directory.hold(KIND, name)
+
+    def release(self, name: str) -> None:
+        """
+        No client of this node provides it any more.
+        """
+        self._directory.release(KIND, name)
+
+    def find(self, name: str) -> Sequence[Provider]:
+        """
+        The nodes that provide the procedure C{name}, or the place where the call waits until they are known.
+        """
+        if self._stopped:
+            return ()
+        self._watch(name)
+        state = self._directory.state(KIND, name)
+        if state == GONE:
+            return ()
+        return self._reachable(state) or (self._waiting,)
+
+    def stop(self) -> None:
+        """
+        Find no providers any more, and forget all calls. The other nodes drop them when this node leaves the cluster.
+        """
+        self._stopped = True
+        self._providers.clear()
+        self._waiting = WaitingCalls()
+        self._slices.stop()
+        self._watched.stop()
+
+    # -- which nodes provide a procedure
+
+    def _reachable(self, state: State | None) -> list[RemoteProvider]:
+        if state is None or self._bus.is_lost:
+            return []
+        members = self._membership.members
+        return [self._provider(node) for node in state[1] if node != self._node and node in members]
+
+    def _provider(self, node: str) -> RemoteProvider:
+        provider = self._providers.get(node)
+        if provider is None:
+            provider = self._providers[node] = RemoteProvider(
+                node, self._send, self._make_attempt, self._is_told_of, self._response_timeout
+            )
+        return provider
+
+    def _make_attempt(self) -> str:
+        self._attempts += 1
+        return str(self._attempts)
+
+    def _is_told_of(self, name: str, node: str) -> bool:
+        state = self._directory.state(KIND, name)
+        # If nothing is known of the name any more, the node may still provide it.
+        return state is None or node in state[1]
+
+    def _watch(self, name: str) -> None:
+        if name in self._watched:
+            self._called.add(name)
+            return
+        self._directory.watch(KIND, name)
+        self._watched.add(name)
+        if len(self._watched) > MAX_WATCHED:
+            self._called.clear()
+            self._watched.expire_first()
+
+    def _lingered(self, name: str) -> None:
+        if name in self._called or name in self._waiting.names():
+            self._called.discard(name)
+            self._watched.add(name)
+        else:
+            self._directory.unwatch(KIND, name)
+
+    def _told(self, name: str, state: State) -> None:
+        if name in self._waiting.names():
+            self._slices.do(self._end_waiting((name,)))
+
+    def _look(self) -> None:
+        """
+        The nodes that are known, or can be reached, have changed.
+        """
+        if self._waiting.running:
+            self._slices.do(self._end_waiting(list(self._waiting.names())))
+
+    def _end_waiting(self, names: Iterable[str]) -> Iterator[None]:
+        """
+        Give the calls that wait for C{names} to providers, or end them, as far as it is known now what to do.
+        """
+        for name in names:
+            for call in self._waiting.of_name(name):
+                state = self._directory.state(KIND, name)
+                if state != GONE and not self._reachable(state):
+                    break
+                if self._waiting.running.get(call.provider_id) is call:
+                    self._course.rejected(call)
+                yield
+
+    # -- which nodes there are
+
+    def _membership_changed(self) -> None:
+        membership = self._membership
+        if membership.node != self._node:
+            self._node = membership.node
+            gone = list(self._providers)
+        else:
+            gone = [node for node in self._providers if node not in membership.members]
+        for node in gone:
+            provider = self._providers.pop(node)
+            provider.has_left = True
+            self._course.provider_left(provider)
+        self._look()
+
+    # -- messages
+
+    def _find(self, sender: str, attempt: str) -> Call | None:
+        """
+        The call of an attempt that has not ended.
+        """
+        provider = self._providers.get(sender)
+        return None if provider is None else provider.running.get(attempt)
+
+    def _take(self, sender: str, attempt: str) -> Call | None:
+        """
+        The call of an attempt, which the other node has ended.
+        """
+        provider = self._providers.get(sender)
+        return None if provider is None else provider.running.pop(attempt, None)
+
+    def _accepted(self, sender: str, attempt: str) -> None:
+        call = self._find(sender, attempt)
+        if call is not None and not call.accepted:
+            self._course.accepted(call)
+
+    def _restarted(self, sender: str, attempt: str) -> None:
+        call = self._find(sender, attempt)
+        if call is not None:
+            self._course.restarted(call)
+
+    def _responded(self, sender: str, attempt: str, data: str | None) -> None:
+        call = self._take(sender, attempt)
+        if call is not None:
+            self._course.answered(call, RpcAction.RESPONSE, messages.unpack(data))
+
+    def _failed(self, sender: str, attempt: str, data: str | None) -> None:
+        call = self._take(sender, attempt)
+        if call is not None:
+            self._course.answered(call, RpcAction.REQUEST_ERROR, messages.unpack(data))
+
+    def _rejected(self, sender: str, attempt: str) -> None:
+        call = self._take(sender, attempt)
+        if call is not None:
+            self._course.rejected(call)
+
+    def _lost(self, sender: str, attempt: str) -> None:
+        call = self._take(sender, attempt)
+        if call is not None:
+            self._course.lost(call)

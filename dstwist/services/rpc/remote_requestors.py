@@ -1,0 +1,185 @@
+"""
+Calls of clients of other nodes that providers of this node answer (L{dstwist.services.rpc.remote_providers} has the
+other side).
+
+The times of a call are those of the requestor's node, which cancels the call when they are up. If that message gets
+lost, this node drops the call some time later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from dstwist.cluster.messages import Item
+from dstwist.cluster.node import ClusterNode
+from dstwist.protocol.constants import RpcAction, Topic
+from dstwist.protocol.message import Message
+from dstwist.scheduling.deadlines import Deadlines
+from dstwist.services.rpc import node_messages as messages
+from dstwist.services.rpc.calls import Call, Requestor
+
+#: How much later than the requestor's node this node ends a call, in seconds, if it hears nothing.
+PATIENCE = 10.0
+
+#: The longest time until an answer that a node may ask for, in seconds.
+MAX_TIMEOUT = 86400.0
+
+
+class Course(Protocol):
+    """
+    What happens to calls (L{dstwist.services.rpc.service.RpcService}).
+    """
+
+    def begin(self, requestor: Requestor, request: Message, call_id: str, size: int) -> None: ...
+
+    def cancelled(self, call: Call, complain: bool = False) -> None: ...
+
+    def requestor_left(self, requestor: Requestor) -> None: ...
+
+
+class NodeLink:
+    """
+    Sends another node the answers to its calls.
+    """
+
+    _KINDS = {
+        RpcAction.ACCEPT: messages.ACCEPT,
+        RpcAction.NO_RPC_PROVIDER: messages.REJECT,
+        RpcAction.RESPONSE_TIMEOUT: messages.LOST,
+    }
+    _KINDS_WITH_DATA = {RpcAction.RESPONSE: messages.RESPONSE, RpcAction.REQUEST_ERROR: messages.ERROR}
+
+    def __init__(self, node: str, send: Callable[[str, Item], object]) -> None:
+        self.closed = False
+        self._node = node
+        self._send = send
+
+    def send(self, message: Message) -> None:
+        kind = self._KINDS_WITH_DATA.get(message.action)  # type: ignore[call-overload]
+        if kind is not None:
+            self._send(self._node, [kind, message.correlation_id, messages.pack(message.data)])
+        else:
+            self.tell(self._KINDS[message.action], message.correlation_id)  # type: ignore[index,arg-type]
+
+    def tell(self, kind: str, attempt: str) -> None:
+        """
+        Send a message that has only the attempt.
+        """
+        self._send(self._node, [kind, attempt])
+
+
+class NoTimes:
+    """
+    Times that are never up.
+    """
+
+    def add(self, key: Call) -> None:
+        pass
+
+    def remove(self, key: Call) -> None:
+        pass
+
+
+class RemoteRequestor(Requestor):
+    """
+    Another node, with its attempts to have calls answered here.
+    """
+
+    __slots__ = ("_link",)
+
+    is_node = True
+
+    def __init__(self, link: NodeLink, answering: Deadlines[Call]) -> None:
+        super().__init__(link, NoTimes(), answering)
+        self._link = link
+
+    def rerouted(self, call: Call) -> None:
+        self._link.tell(messages.ANOTHER, call.id)
+
+
+class RemoteRequestors:
+    """
+    The other nodes that have given calls to this one.
+    """
+
+    def __init__(self, cluster: ClusterNode, clock: IReactorTime, course: Course) -> None:
+        self._membership = membership = cluster.membership
+        self._send = cluster.peers.send
+        self._clock = clock
+        self._course = course
+        self._node = membership.node
+        self._requestors: dict[str, RemoteRequestor] = {}
+        cluster.peers.handle(messages.REQUEST, messages.REQUEST_FIELDS, self._requested)
+        cluster.peers.handle(messages.CANCEL, messages.CANCEL_FIELDS, self._cancelled)
+        membership.observe(self._membership_changed)
+
+    def calls(self) -> Iterator[Call]:
+        """
+        The calls that have no answer yet.
+        """
+        for requestor in self._requestors.values():
+            yield from requestor.calls.values()
+
+    def stop(self) -> None:
+        """
+        Forget all calls.
+        """
+        for node in list(self._requestors):
+            self._forget(node)
+
+    def _forget(self, node: str) -> RemoteRequestor:
+        requestor = self._requestors.pop(node)
+        requestor.connection.closed = True
+        answering = requestor.answering
+        assert isinstance(answering, Deadlines)
+        answering.stop()
+        return requestor
+
+    def _membership_changed(self) -> None:
+        membership = self._membership
+        if membership.node != self._node:
+            # The others take this node for dead.
+            self._node = membership.node
+            gone = list(self._requestors)
+        else:
+            gone = [node for node in self._requestors if node not in membership.members]
+        for node in gone:
+            self._course.requestor_left(self._forget(node))
+
+    # -- messages
+
+    def _requested(
+        self,
+        sender: str,
+        attempt: str,
+        name: str,
+        call_id: str,
+        data: str | None,
+        requestor_name: str | None,
+        requestor_data: str | None,
+        timeout: int,
+    ) -> None:
+        requestor = self._requestors.get(sender)
+        if requestor is None:
+            # A node has the same timeout for all of its calls.
+            delay = min(timeout / 1000, MAX_TIMEOUT) + PATIENCE
+            requestor = self._requestors[sender] = RemoteRequestor(
+                NodeLink(sender, self._send), Deadlines(delay, self._clock, self._course.cancelled)
+            )
+        if attempt in requestor.calls:
+            return
+        request = Message(Topic.RPC, RpcAction.REQUEST, name, messages.unpack(data), None, None, (), call_id)
+        request.requestor_name = requestor_name
+        if requestor_data is not None:
+            request.requestor_data = requestor_data.encode("utf-8")
+        size = len(name) + len(call_id) + len(attempt) + (0 if data is None else len(data))
+        self._course.begin(requestor, request, attempt, size)
+
+    def _cancelled(self, sender: str, attempt: str, complain: bool) -> None:
+        requestor = self._requestors.get(sender)
+        call = None if requestor is None else requestor.calls.get(attempt)
+        if call is not None:
+            self._course.cancelled(call, complain)
