@@ -107,7 +107,9 @@ class Node(NodeService):
         self.reloads = Reloads(settings, reread)
         for certificate in self._certificates:
             self.reloads.add("certificate", certificate.reload)
-        self._stores = stores = build_stores(settings.cache, settings.storage, data_dir, reactor, settings.record)
+        self._stores = stores = build_stores(
+            settings.cache, settings.storage, data_dir, reactor, settings.record, settings.cluster is not None
+        )
         self._authenticator = build_authentication(settings.auth, reactor, stores.lasting)
         self._users = UserRegistry()
         failed_logins = FailedLogins(settings.limits, reactor)

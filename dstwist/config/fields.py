@@ -11,8 +11,8 @@ Classes of settings that read themselves: each field of a dataclass says how the
     from_mapping(ListenSettings, {"responseTimeout": 250}, "listen", reading)     # response_timeout=0.25
 
 Problems are collected in C{reading.problems}, each with the full path of its key, so that one start shows all of them.
-A field with C{built=False} is read and checked like any other. A value other than the default is reported in
-C{reading.notes}, because it has no effect.
+A field with C{built=False} or C{no_effect} is read and checked like any other. A value other than the default is
+reported in C{reading.notes}, because it has no effect.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ MAX_MILLISECONDS = 2**31 - 1
 MAX_INTEGER = 2**53
 
 
-def option(read: Reader, default: Any, *, key: str | None = None, built: bool = True) -> Any:
+def option(
+    read: Reader, default: Any, *, key: str | None = None, built: bool = True, no_effect: str | None = None
+) -> Any:
     """
     A field whose option is read by C{read}.
 
     @param key: the name of the option, if it is not the name of the field in camelCase.
     @param built: False if the option is known, but has no effect yet.
+    @param no_effect: why the option is known, but has no effect here.
     """
-    metadata = {"read": read, "key": key, "built": built}
+    metadata = {"read": read, "key": key, "built": built, "no_effect": no_effect}
     if callable(default):
         return dataclasses.field(default_factory=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -133,8 +136,12 @@ def from_mapping(cls: type[T], mapping: Any, path: str, reading: Reading, runs: 
                 continue
             field = known[key]
             values[field.name] = field.metadata["read"](value, where, reading)
-            if not field.metadata["built"] and values[field.name] != _default(field):
+            if values[field.name] == _default(field):
+                continue
+            if not field.metadata["built"]:
                 not_built(where, reading)
+            elif field.metadata["no_effect"] is not None:
+                reading.notes.append(f"CONFIG | {where} has no effect: {field.metadata['no_effect']}")
     return cls(**values)
 
 
@@ -183,13 +190,10 @@ def read_component(value: Any, path: str, reading: Reading, default: str = "defa
 
     @param runs: whether the section has an effect in dstwist. If not, any options are accepted; options that are no
         section are noted and ignored.
-    @raise ConfigError: among others, the section names a class in Python. The operator would wait for it in vain.
+    @raise ConfigError: among others, the section names a class in Python.
     """
     found = as_section(value, path)
-    for key in ("module", "path"):
-        if isinstance(found.get(key), str) and (key == "module" or is_python(found[key])):
-            problem = "this part takes no class of your own; the section plugins does, see docs/plugins.rst"
-            raise ConfigError(join(path, key), problem)
+    refuse_class(found, path)
     for key in found:
         if key not in _COMPONENT_KEYS:
             unknown_option(join(path, key), suggestion(key, _COMPONENT_KEYS), reading, runs)
@@ -204,6 +208,16 @@ def read_component(value: Any, path: str, reading: Reading, default: str = "defa
             return Component(f"plug-in {read_text(found[key], where)}", where, options)
     where = join(path, "type")
     return Component(read_text(found.get("type", default), where), where, options)
+
+
+def refuse_class(section: dict[str, Any], path: str) -> None:
+    """
+    Refuse a section that names a class in Python. The operator would wait for it in vain.
+    """
+    for key in ("module", "path"):
+        if isinstance(section.get(key), str) and (key == "module" or is_python(section[key])):
+            problem = "this part takes no class of your own; the section plugins does, see docs/plugins.rst"
+            raise ConfigError(join(path, key), problem)
 
 
 def is_python(source: str) -> bool:

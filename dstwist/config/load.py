@@ -25,7 +25,8 @@ L{dstwist.config.auth}          C{auth}; L{dstwist.config.users}: users.yml
 L{dstwist.config.permission}    C{permission}
 L{dstwist.config.stores}        C{cache}, C{storage}; L{dstwist.config.redis}: a Redis
 L{dstwist.config.plugins}       C{plugins}
-L{dstwist.config.unsupported}   C{monitoring}, C{clusterNode}
+L{dstwist.config.cluster}       C{clusterNode}, C{cluster}
+L{dstwist.config.unsupported}   C{monitoring}
 ==============================  ==================================================
 """
 
@@ -36,13 +37,21 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from dstwist.config.cluster import INACTIVE_TIMEOUT, NODE_DEFAULT, ClusterSettings, check_shared, settled
 from dstwist.config.fields import as_section, from_mapping, key_of
 from dstwist.config.file import Reading, join
 from dstwist.config.http_server import HttpSettings
 from dstwist.config.legacy import convert
 from dstwist.config.limits import LimitSettings
 from dstwist.config.redis import RedisSettings, check_apart, check_record_size
-from dstwist.config.settings import ListenSettings, PresenceSettings, RecordSettings, RpcSettings, Settings
+from dstwist.config.settings import (
+    CLUSTER_GRACE_PERIOD,
+    ListenSettings,
+    PresenceSettings,
+    RecordSettings,
+    RpcSettings,
+    Settings,
+)
 from dstwist.config.users import PasswordSettings, read_hash_options
 from dstwist.errors import ConfigError
 
@@ -51,6 +60,7 @@ _SECTION_OF_OPTION = {
     key_of(field): name
     for name, cls in (
         ("httpServer.options", HttpSettings),
+        ("cluster", ClusterSettings),
         ("limits", LimitSettings),
         ("presence", PresenceSettings),
         ("record", RecordSettings),
@@ -58,6 +68,7 @@ _SECTION_OF_OPTION = {
         ("rpc", RpcSettings),
     )
     for field in fields(cls)
+    if "read" in field.metadata
 }
 
 # The most problems in one error.
@@ -106,17 +117,56 @@ def load(config: str | Mapping[str, Any] | None, environ: Mapping[str, str]) -> 
         tree = reading.take(config)
     settings = Settings()
     with reading.collecting():
-        settings = from_mapping(Settings, convert(as_section(tree, ""), reading), "", reading)
+        converted = convert(as_section(tree, ""), reading)
+        settings = from_mapping(Settings, converted, "", reading)
         _check_paths(settings)
         if isinstance(settings.cache, RedisSettings) and isinstance(settings.storage, RedisSettings):
             check_apart(settings.cache, settings.storage)
         for store in (settings.cache, settings.storage):
             if isinstance(store, RedisSettings):
                 check_record_size(store, settings.record.max_size)
+        settings = _with_cluster(settings, converted, reading)
     _raise_all(reading, source)
     if settings.logger.log_level is not None:
         settings = replace(settings, log_level=settings.logger.log_level)
     return replace(settings, source=source or None, notes=tuple(reading.notes))
+
+
+def _with_cluster(settings: Settings, tree: Mapping[str, Any], reading: Reading) -> Settings:
+    """
+    The settings with those that are others in a cluster, if there is one.
+
+    @param tree: the content of the file.
+    @raise ConfigError: the nodes would not share their records, or times do not fit together.
+    """
+    bus, inactive_timeout = settings.cluster_node, settings.cluster_registry.node_inactive_timeout
+    if bus is None:
+        for path, is_set in (
+            ("cluster", bool(tree.get("cluster"))),
+            (reading.written(INACTIVE_TIMEOUT), inactive_timeout not in (None, NODE_DEFAULT)),
+        ):
+            if is_set:
+                reading.notes.append(f"CONFIG | {path} has no effect: clusterNode names no bus, so there is one node")
+        return settings
+    if reading.problems:
+        # They may be about these very sections, which have their defaults then.
+        return settings
+    record = settings.record
+    check_shared(settings.cache, settings.storage, record.storage_exclusion_prefixes)
+    for store in (settings.cache, settings.storage):
+        if isinstance(store, RedisSettings) and (store.prefix or store.db) and not bus.channel_prefix:
+            where = join(bus.where, "channelPrefix")
+            reading.notes.append(
+                f"CONFIG | {where} is empty: another cluster on the same Redis needs another one, because channels "
+                "belong to no database and have no prefix of the records"
+            )
+            break
+    given = as_section(tree.get("cluster"), "cluster")
+    times = settled(settings.cluster_settings, bus, inactive_timeout, given, reading)
+    presence = settings.presence
+    if "gracePeriod" not in as_section(tree.get("presence"), "presence"):
+        presence = replace(presence, grace_period=CLUSTER_GRACE_PERIOD)
+    return replace(settings, cluster_settings=times, presence=presence)
 
 
 def ignored_in_programs(settings: Settings) -> list[str]:

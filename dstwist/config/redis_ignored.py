@@ -10,7 +10,7 @@ from collections.abc import Mapping
 _RECONNECTION = "the connection is made again by itself, with growing intervals"
 _QUEUE = "commands wait for the connection, see reconnectWait and maxWaiting"
 _PIPELINE = "all commands of a turn are sent together"
-_SUBSCRIPTIONS = "there are no subscriptions"
+_SUBSCRIPTIONS = "the bus of a cluster subscribes anew by itself"
 _TYPES = "replies are read as the layout of the records says"
 _PRIMARY = "records are read from the primary"
 _CODE = "it is code, which no configuration file can contain"

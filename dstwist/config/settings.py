@@ -12,6 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dstwist.config.auth import AuthSettings, OpenSettings, read_auth
+from dstwist.config.cluster import (
+    ClusterConfig,
+    ClusterRegistrySettings,
+    ClusterSettings,
+    ClusterStateSettings,
+    LockSettings,
+    read_cluster_node,
+)
 from dstwist.config.endpoints import DEFAULT_ENDPOINTS, WebSocketEndpoint, read_endpoints
 from dstwist.config.fields import (
     MAX_INTEGER,
@@ -35,6 +43,7 @@ from dstwist.config.http_server import HttpSettings, read_http
 from dstwist.config.limits import LimitSettings
 from dstwist.config.permission import PermissionSettings, read_permission
 from dstwist.config.plugins import PluginSettings, read_plugins
+from dstwist.config.redis import RedisBusSettings
 from dstwist.config.stores import (
     CacheSettings,
     DefaultStorage,
@@ -43,7 +52,7 @@ from dstwist.config.stores import (
     read_cache,
     read_storage,
 )
-from dstwist.config.unsupported import read_ignored, read_monitoring
+from dstwist.config.unsupported import read_monitoring
 from dstwist.config.values import (
     LOG_LEVELS,
     generate_uid,
@@ -110,13 +119,18 @@ class RpcSettings:
     max_pending_bytes: int = integer(16777216)
 
 
+#: C{presence.gracePeriod} in a cluster, if the file does not say it: users go from node to node.
+CLUSTER_GRACE_PERIOD = 2.0
+
+
 @dataclass(frozen=True)
 class PresenceSettings:
     """
     C{presence}: which users are online. An addition of dstwist.
     """
 
-    # How long a user counts as online after their last connection has closed.
+    # How long a user counts as online after their last connection has closed. The default is longer in a cluster, see
+    # CLUSTER_GRACE_PERIOD.
     grace_period: float = option(milliseconds_reader(0, 600000), 0.0)
     # The most users who count as online without a connection. If there are more, those leave first that have been away
     # longest.
@@ -158,38 +172,6 @@ class RecordSettings:
     # The most elements that a write may fill in between the end of an array and the index that it writes, for all paths
     # of a message together.
     max_array_gap: int = integer(1000, minimum=0)
-
-
-@dataclass(frozen=True)
-class ClusterRegistrySettings:
-    """
-    C{clusterRegistry.options}: which nodes are in the cluster.
-    """
-
-    keep_alive_interval: float = milliseconds(5000, built=False)
-    active_check_interval: float = milliseconds(1000, built=False)
-    node_inactive_timeout: float = milliseconds(6000, built=False)
-    role: str = text("deepstream", built=False)
-
-
-@dataclass(frozen=True)
-class ClusterStateSettings:
-    """
-    C{clusterStates.options}: which names each node has subscribers and providers for.
-    """
-
-    reconciliation_timeout: float = milliseconds(500, built=False)
-    check_sum_buffer: float = milliseconds(20, built=False)
-
-
-@dataclass(frozen=True)
-class LockSettings:
-    """
-    C{locks.options}: actions that only one node may do at a time.
-    """
-
-    hold_timeout: float = milliseconds(1000, minimum=50, built=False)
-    request_timeout: float = milliseconds(1000, minimum=50, built=False)
 
 
 @dataclass(frozen=True)
@@ -291,8 +273,11 @@ class Settings:
     logger: LoggerOptions = option(_read_logger, LoggerOptions)
     # Where the server would report its counters.
     monitoring: tuple[str, ...] = option(read_monitoring, ("none",))
-    # The cluster: the bus between its nodes, its members, their subscriptions, and locks.
-    cluster_node: str = option(read_ignored, "default")
+    # The bus between the nodes of a cluster. None: there is only this node.
+    cluster_node: RedisBusSettings | None = option(read_cluster_node, None)
+    # Times and limits of a cluster. An addition of dstwist.
+    cluster_settings: ClusterSettings = section(ClusterSettings, key="cluster")
+    # Options of the Node server's cluster.
     cluster_registry: ClusterRegistrySettings = component(ClusterRegistrySettings)
     cluster_states: ClusterStateSettings = component(ClusterStateSettings)
     locks: LockSettings = component(LockSettings)
@@ -315,3 +300,10 @@ class Settings:
     source: str | None = field(default=None)
     # Lines for the log at start.
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def cluster(self) -> ClusterConfig | None:
+        """
+        The cluster; C{None} if there is only this node.
+        """
+        return None if self.cluster_node is None else ClusterConfig(self.cluster_node, self.cluster_settings)

@@ -68,13 +68,15 @@ def build_stores(
     data_dir: str | None,
     reactor: Any,
     record: RecordSettings | None = None,
+    is_cluster: bool = False,
 ) -> Stores:
     """
     Cache and storage, not started.
 
     @param data_dir: the directory for data that survives a restart, if there is one.
     @param record: which records are not in the storage, and how long deletions are remembered.
-    @raise ConfigError: one of them cannot be made.
+    @param is_cluster: whether other nodes use the same stores.
+    @raise ConfigError: one of them cannot be made, or cannot be used by several nodes.
     """
     record = record or RecordSettings()
     settled_storage = settled(storage, cache, data_dir)
@@ -103,7 +105,33 @@ def build_stores(
             tombstones=Tombstones(record, reactor.seconds),
         )
         cache_description = f"memory, {_limits(cache, evict)}"
+    if is_cluster:
+        _check_plugins(cache, cache_made, settled_storage, storage_made)
     return Stores(cache_made, storage_made, cache_description, storage_description)
+
+
+def _check_plugins(
+    cache: CacheSettings, cache_made: IStore, storage: SettledStorage, storage_made: IStore | None
+) -> None:
+    """
+    Check that stores of the operator's own fit a cluster. L{dstwist.config.cluster.check_shared} checks the others.
+
+    @raise ConfigError: one does not.
+    """
+    if isinstance(cache, PluginSettings) and storage_made is not None:
+        raise ConfigError(
+            cache.where,
+            "a cache of your own in front of a storage serves one node, and clusterNode says that there are several: "
+            "use the default cache or a Redis",
+        )
+    arbiter = storage if storage_made is not None else cache
+    made = cache_made if storage_made is None else storage_made
+    if isinstance(arbiter, PluginSettings) and not ISharedStore.providedBy(made):
+        raise ConfigError(
+            arbiter.where,
+            f"{arbiter.source} does not provide dstwist.interfaces.ISharedStore, so it cannot decide between the nodes "
+            "of a cluster (clusterNode); see docs/stores.rst",
+        )
 
 
 def settled(storage: StorageSettings, cache: CacheSettings, data_dir: str | None) -> SettledStorage:

@@ -224,11 +224,11 @@ class OptionTests(ConfigCase):
         lost.
         """
         settings = self.load(
-            "plugins: {message: {name: redis}, cache: null, storage: {type: memory}, other: {module: 'a:B'}}"
+            "plugins: {message: {name: redis}, cache: {name: redis}, storage: {type: none}, other: {module: 'a:B'}}"
         )
         self.assertEqual(["other"], list(settings.plugins))
-        self.assertEqual("MemorySettings", type(settings.storage).__name__)
-        self.assertIn("clusterNode", noted(settings))
+        names = [type(part).__name__ for part in (settings.cluster_node, settings.cache, settings.storage)]
+        self.assertEqual(["RedisBusSettings", "RedisSettings", "NoStorage"], names)
         self.assertEqual(
             "plugins.storage.name: mongodb is known but not built yet; data would be lost silently",
             self.refusal("plugins: {storage: {name: mongodb}}"),
@@ -342,7 +342,6 @@ class ShippedTests(ConfigCase):
             ("monitoring: {type: http, options: {url: /m, headerKye: k}}", "monitoring"),
             ("locks: {options: {holdTimeuot: 1}}", "locks.options.holdTimeuot"),
             ("telemetry: {options: {enabeld: true}}", "telemetry.options.enabeld"),
-            ("clusterNode: {type: redis, option: 5}", "clusterNode.option"),
             (
                 "connectionEndpoints: [{type: ws-text}, {type: mqtt, options: {idelTimeout: 1}}]",
                 "connectionEndpoints[1].options.idelTimeout",

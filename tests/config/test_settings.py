@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config import auth, endpoints, file, limits, permission, settings, stores, users
+from dstwist.config import auth, cluster, endpoints, file, limits, permission, settings, stores, users
 from dstwist.config import http_server as http
 from dstwist.config.auth import OpenSettings, WebhookSettings
 from dstwist.config.fields import key_of
@@ -184,6 +184,7 @@ class ShippedTests(ConfigCase):
             r"    # ssl:\n(    #   .*\n)+",
             r"# auth:\n#   - type: file\n(#     .*\n)+",
             r"# auth:\n#   - type: http\n(#     .*\n)+",
+            r"# cache:\n#   type: redis\n(# .*\n)+",
         ):
             text, found = re.subn(block, lambda match: match[0].replace("# ", ""), text)
             self.assertEqual(1, found)
@@ -196,6 +197,8 @@ class ShippedTests(ConfigCase):
         assert isinstance(by_file, FileSettings) and isinstance(by_http, WebhookSettings)
         self.assertEqual(("sha512", 210000, 32), (by_file.hash, by_file.iterations, by_file.key_length))
         self.assertEqual(PEM, settings.http.ssl and settings.http.ssl.key)
+        assert settings.cluster is not None
+        self.assertEqual("app:", settings.cluster.bus.channel_prefix)
 
     def test_users(self) -> None:
         """
@@ -220,7 +223,7 @@ class DocumentationTests(SynchronousTestCase):
         """
         text = DOCUMENTATION.read_text() + DOCUMENTATION.with_name("redis.rst").read_text()
         words = set(re.findall(r"\w+", " ".join(re.findall(r"``(.*?)``", text))))
-        modules = (settings, endpoints, permission, auth, http, limits, stores, users)
+        modules = (settings, cluster, endpoints, permission, auth, http, limits, stores, users)
         sections = [value for module in modules for value in vars(module).values()]
         for cls in filter(dataclasses.is_dataclass, sections):
             for field in dataclasses.fields(cls):
@@ -280,7 +283,6 @@ class NoteTests(ConfigCase):
                 "connectionEndpoints[3] (type ws-json)",
                 "connectionEndpoints[4] (type mqtt)",
                 "logger.options.colors",
-                "clusterRegistry.options.nodeInactiveTimeout",
             ],
             self.not_built(TYPICAL, PORT="7000"),
         )
@@ -300,9 +302,6 @@ class NoteTests(ConfigCase):
             ("logger: {options: {colors: true}}", "logger.options.colors"),
             ("enabledFeatures: {monitoring: true}", "enabledFeatures.monitoring"),
             ("logger: {name: pino, options: {x: 1}}", "logger"),
-            ("clusterRegistry: {options: {role: x}}", "clusterRegistry.options.role"),
-            ("clusterStates: {options: {checkSumBuffer: 1}}", "clusterStates.options.checkSumBuffer"),
-            ("locks: {options: {holdTimeout: 50}}", "locks.options.holdTimeout"),
             (
                 "subscriptions: {options: {subscriptionsSanityTimer: 50}}",
                 "subscriptions.options.subscriptionsSanityTimer",

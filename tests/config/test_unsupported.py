@@ -9,7 +9,7 @@ from tests.config.helpers import ConfigCase
 
 class UnsupportedTests(ConfigCase):
     """
-    C{monitoring} and C{clusterNode}.
+    C{monitoring}.
     """
 
     def test_noted(self) -> None:
@@ -19,7 +19,6 @@ class UnsupportedTests(ConfigCase):
         for content, path in (
             ("monitoring: {type: http}", "monitoring"),
             ("monitoring: [{type: default}, {type: log}]", "monitoring[1]"),
-            ("clusterNode: {name: redis}", "clusterNode"),
         ):
             self.assertEqual([path], self.not_built(content), content)
 
@@ -27,16 +26,15 @@ class UnsupportedTests(ConfigCase):
         """
         Sections that ask for the default, or for nothing, need no note.
         """
-        for content in ("monitoring: {type: none}", "monitoring: [{type: default}]", "clusterNode: "):
+        for content in ("monitoring: {type: none}", "monitoring: [{type: default}]", "monitoring: "):
             self.assertEqual((), self.load(content).notes, content)
 
     def test_types(self) -> None:
         """
         The settings name the types.
         """
-        settings = self.load("monitoring: [{type: default}, {type: log}]\nclusterNode: {name: redis}")
+        settings = self.load("monitoring: [{type: default}, {type: log}]")
         self.assertEqual(("default", "log"), settings.monitoring)
-        self.assertEqual("plug-in redis", settings.cluster_node)
 
     def test_own(self) -> None:
         """

@@ -100,6 +100,9 @@ class BuildTests(SynchronousTestCase):
     ) -> Stores:
         return build_stores(cache or MemorySettings(), storage or DefaultStorage(), data_dir, Reactor())
 
+    def in_cluster(self, cache: CacheSettings, storage: AnyStorage) -> Stores:
+        return build_stores(cache, storage, None, Reactor(), is_cluster=True)
+
     def refusal(self, settings: AnyStorage) -> str:
         return str(self.assertRaises(ConfigError, self.build, storage=settings))
 
@@ -235,6 +238,24 @@ class BuildTests(SynchronousTestCase):
         self.successResultOf(cache.set("temp/a", 1, {}))
         self.successResultOf(cache.set("b", 1, {}))
         self.assertIsNotNone(self.successResultOf(cache.get("temp/a")))
+
+    def test_cluster(self) -> None:
+        """
+        In a cluster, a store of one's own has to decide between several writers. A cache of one's own cannot stand in
+        front of a storage: nodes would read old records from it.
+        """
+        own = plugin(f"{EXAMPLES}/folder_store.py:FolderStore", "path", folder=self.mktemp())
+        shared = plugin(f"{__name__}:shared_memory")
+        self.assertIsNotNone(self.in_cluster(MemorySettings(), shared).storage)
+        self.assertIsNone(self.in_cluster(shared, NoStorage()).storage)
+        for cache, storage, problem in (
+            (MemorySettings(), own, f"storage.path: {own.source} does not provide dstwist.interfaces.ISharedStore"),
+            (own, NoStorage(), f"storage.path: {own.source} does not provide dstwist.interfaces.ISharedStore"),
+            (shared, RedisSettings(), "storage.module: a cache of your own in front of a storage serves one node"),
+        ):
+            error = self.assertRaises(ConfigError, self.in_cluster, cache, storage)
+            self.assertTrue(str(error).startswith(problem), error)
+            self.build(cache, storage)
 
     def test_module(self) -> None:
         """
