@@ -64,6 +64,7 @@ class Directory:
         self._timer: IDelayedCall | None = None
         self._peers = peers
         self._observers: dict[str, Callable[[str, State], object]] = {}
+        self._on_all_told: dict[str, Callable[[], object]] = {}
         self._holdings = holdings = Holdings(membership, peers, clock, settings, self._told)
         self.hold, self.release = holdings.hold, holdings.release
         self.watch, self.unwatch = holdings.watch, holdings.unwatch
@@ -90,16 +91,30 @@ class Directory:
         """
         self._observers[kind] = callback
 
+    def on_all_told(self, kind: str, callback: Callable[[], object]) -> None:
+        """
+        Have C{callback} called when L{all_told} has become true.
+        """
+        self._on_all_told[kind] = callback
+
     def _told(self, kind: str, name: str, state: State) -> None:
         callback = self._observers.get(kind)
         if callback is not None:
             callback(name, state)
+        elif kind == messages.ALL_TOLD and name in self._on_all_told and self.all_told(name):
+            self._on_all_told[name]()
 
     def state(self, kind: str, name: str) -> State | None:
         """
         Whether C{name}, which this node watches, is there, and the nodes that hold it; C{None}: nothing is known yet.
         """
         return self._holdings.state(kind, name)
+
+    def all_told(self, kind: str) -> bool:
+        """
+        Whether this node watches all names of C{kind}, and all owners have told theirs.
+        """
+        return self._holdings.all_told(kind)
 
     def known(self, kind: str) -> Iterator[str]:
         """

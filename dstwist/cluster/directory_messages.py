@@ -19,7 +19,9 @@ C{all} p t i n [k s h]  watcher     part i of n of all states
 ======================  ==========  ===================================================================================
 
 An I{entry} is a verb and a key: C{h} the node holds the name, C{w} it watches the name; or the verb C{a} and a kind: it
-watches all names of that kind in the partition.
+watches all names of that kind in the partition. A node that watches all names of a kind also watches the name whose key
+is C{*} and the kind. No node holds it, and the owner says so after the states of all names of the kind: from then on
+the watcher knows all of them.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ from dstwist.cluster.fields import Check, key, list_of, number, row, text
 HOLDS = "h"
 WATCHES = "w"
 WATCHES_ALL = "a"
+
+#: The kind of the names that tell the end of all names of a kind.
+ALL_TOLD = "*"
 
 REPORT = "report"
 DIGESTS = "digests"

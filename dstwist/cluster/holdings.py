@@ -30,7 +30,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
-from dstwist.cluster.directory_messages import HOLDS, WATCHES, WATCHES_ALL
+from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES, WATCHES_ALL
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.settings import ClusterSettings
@@ -108,21 +108,37 @@ class Holdings:
         """
         for partition in range(self._settings.partitions):
             self._change_in(partition, WATCHES_ALL + kind, True)
+            self._change_in(partition, WATCHES + ALL_TOLD + kind, True)
 
-    def unwatch_all(self, kind: str) -> None:
+    def unwatch_all(self, kind: str) -> Iterator[list[str]]:
         """
-        Have them told no more.
+        Have them told no more, one partition in each step.
+
+        @return: in each step, the names that were there, and of which nothing is known from now on.
         """
         for partition, states in enumerate(self._states):
             self._change_in(partition, WATCHES_ALL + kind, False)
-            for key in [key for key in states if key[0] == kind]:
-                self._forget_unwatched(key)
+            self._change_in(partition, WATCHES + ALL_TOLD + kind, False)
+            states.drop(ALL_TOLD + kind)
+            forgotten = []
+            for key, state in [(key, state) for key, state in states.items() if key[0] == kind]:
+                if not self._watches(partition, key):
+                    states.drop(key)
+                    if state[0]:
+                        forgotten.append(key[1:])
+            yield forgotten
 
     def state(self, kind: str, name: str) -> State | None:
         """
         What this node has been told of C{name}.
         """
         return self._states[self._partition(kind + name)].get(kind + name)
+
+    def all_told(self, kind: str) -> bool:
+        """
+        Whether all owners have told the names of C{kind}, so that all other names are gone.
+        """
+        return all(ALL_TOLD + kind in states for states in self._states)
 
     def known(self, kind: str) -> Iterator[str]:
         """

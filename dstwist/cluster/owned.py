@@ -33,7 +33,7 @@ from types import MappingProxyType
 
 from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
-from dstwist.cluster.directory_messages import HOLDS, WATCHES
+from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES
 from dstwist.cluster.messages import Item
 from dstwist.cluster.settings import ClusterSettings
 
@@ -174,7 +174,11 @@ class OwnedPartition:
         Entries of a member have changed.
         """
         self._members[node].last_message = self._now()
+        entries = self._members[node].entries
         for entry in added:
+            if entry[0] != HOLDS and entry in entries:
+                # It has ended this watch and begun it anew in one turn, and has forgotten what it was told.
+                self._remove(node, entry)
             self._add(node, entry)
         for entry in removed:
             self._remove(node, entry)
@@ -313,6 +317,9 @@ class OwnedPartition:
             self._kind_watchers.setdefault(key, {})[node] = None
             for names in (self._holders, self._grace, member.told):
                 self._changed.update((each, None) for each in names if each[0] == key)
+            # Behind all of them.
+            self._changed.pop(ALL_TOLD + key, None)
+            self._changed[ALL_TOLD + key] = None
 
     def _remove(self, node: str, entry: str) -> None:
         member = self._members[node]
@@ -402,6 +409,9 @@ class OwnedPartition:
         elif key in self._grace:
             state = (True, ())
         elif not self.is_complete:
+            return None
+        elif key[0] == ALL_TOLD and node not in self._kind_watchers.get(key[1:], _NO_NODES):
+            # It has not arrived yet that this node watches the kind.
             return None
         elif not singly:
             if before is None or before == GONE:

@@ -79,7 +79,7 @@ class HoldingsTests(SynchronousTestCase):
         self.holdings.release("u", "a")
         self.holdings.unwatch("p", "b")
         self.holdings.watch_all("u")
-        self.assertEqual(self.sent(), [["report", 0, 7, [], ["hua", "wpb"]], ["report", 0, 7, ["au"], []]])
+        self.assertEqual(self.sent(), [["report", 0, 7, [], ["hua", "wpb"]], ["report", 0, 7, ["au", "w*u"], []]])
         self.assertEqual(self.sent(), [])
 
     def test_no_owner(self) -> None:
@@ -112,7 +112,7 @@ class HoldingsTests(SynchronousTestCase):
         self.holdings.asked("owner", 0, 7)
         sent = self.sent()
         self.assertEqual([item[:5] for item in sent], [["whole", 0, 7, part, 3] for part in range(3)])
-        self.assertEqual(sorted(entry for item in sent for entry in item[5]), ["au", "hua", "hub", "huc"])
+        self.assertEqual(sorted(entry for item in sent for entry in item[5]), ["au", "hua", "hub", "huc", "w*u"])
         self.assertEqual([key for item in sent for key in item[6]], ["ux"])
 
     def test_question(self) -> None:
@@ -182,8 +182,25 @@ class HoldingsTests(SynchronousTestCase):
         self.holdings.watch_all("u")
         self.holdings.unwatch("u", "a")
         self.assertEqual(list(self.holdings.known("u")), ["a"])
-        self.holdings.unwatch_all("u")
-        self.assertEqual((list(self.holdings.known("u")), len(self.told)), ([], 1))
+        self.holdings.watch("u", "b")
+        self.tell(("ub", 1, []))
+        # A name that is watched itself is not forgotten.
+        self.assertEqual(list(self.holdings.unwatch_all("u")), [["a"]])
+        self.assertEqual((list(self.holdings.known("u")), len(self.told)), (["b"], 2))
+
+    def test_all_told(self) -> None:
+        """
+        All names of a kind are known when the owner has said so, as long as they are watched.
+        """
+        self.assertFalse(self.holdings.all_told("u"))
+        self.holdings.watch_all("u")
+        self.tell(("ua", 1, []))
+        self.assertFalse(self.holdings.all_told("u"))
+        self.tell(("*u", 0, []))
+        self.assertTrue(self.holdings.all_told("u"))
+        self.assertFalse(self.holdings.all_told("p"))
+        list(self.holdings.unwatch_all("u"))
+        self.assertFalse(self.holdings.all_told("u"))
 
     def test_lower_token(self) -> None:
         """

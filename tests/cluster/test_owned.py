@@ -149,6 +149,38 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.hear(me=["au"], ann=["hua", "hub", "huc"], bob=[])
         self.assertEqual([len(item[3]) for _, item in self.decide()], [2, 1])
 
+    def test_end_of_all(self) -> None:
+        """
+        A member that watches all names of a kind is told the end of them: after all of them, when all members are
+        heard.
+        """
+        self.hear(me=["au", "w*u"], ann=["hua", "hub"])
+        self.assertEqual(self.states(), [("me", "ua", 1), ("me", "ub", 1)])
+        self.hear(bob=["huc", "hud"])
+        self.assertEqual([row[0] for _, item in self.decide() for row in item[3]], ["uc", "ud", "*u"])
+
+    def test_end_of_all_too_early(self) -> None:
+        """
+        The end is not told before it is known that the member watches all names.
+        """
+        self.hear(me=["w*u"], ann=["hua"], bob=[])
+        self.assertEqual(self.states(), [])
+        self.partition.reported("me", ["au"], ())
+        self.assertEqual([row[0] for _, item in self.decide() for row in item[3]], ["ua", "*u"])
+
+    def test_watched_anew(self) -> None:
+        """
+        A member that has ended watches and begun them anew in one turn is told everything again. Its report has only
+        what is different at the end of the turn.
+        """
+        self.hear(me=["au", "w*u", "wpz"], ann=["hua"], bob=[])
+        states = self.states()
+        self.assertEqual(states, [("me", "*u", 0), ("me", "pz", 0), ("me", "ua", 1)])
+        self.partition.reported("me", ["au", "w*u", "wpz"], ())
+        self.assertEqual(self.states(), states)
+        self.partition.reported("ann", ["hua"], ())
+        self.assertEqual(self.states(), [])
+
     def test_gone(self) -> None:
         """
         A name is gone when its grace time is over, and every member has answered a question after that.
