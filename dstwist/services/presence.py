@@ -1,9 +1,8 @@
 """
 The PRESENCE topic: which users are online, and which clients are told when a user joins or leaves.
 
-A user is online from the login of its first connection until the end of its last one (L{dstwist.connections.users}),
-and for C{presence.gracePeriod} after that. A user that logs in again within this time has never been away. Each join
-and each leave is announced once (C{services.md} section 6).
+Which users are online, L{dstwist.services.online_here} finds out, and if there are several nodes,
+L{dstwist.services.online_anywhere}. Each join and each leave is announced once (C{services.md} section 6).
 
 ================================  ==============  =================================================================
 from client                       fields          answer
@@ -25,6 +24,10 @@ Requests without names are answered like all others. A repeated subscription, an
 not exist, are acknowledged: clients of v2 and v3 report a missing acknowledgement of presence. MULTIPLE_SUBSCRIPTIONS
 is sent before the acknowledgement of a repeated subscription. Clients of v2 and v3 know MULTIPLE_SUBSCRIPTIONS only for
 subscriptions to all users, and get it only for these.
+
+With several nodes, the owners of users in the directory have to tell this node of users that it did not watch before.
+An answer waits for that, for up to C{subscribeTimeout}; then it says what is known. A subscriber is told of no change
+before its acknowledgement, because the state of the user at that moment is what the first change is a change of.
 """
 
 from __future__ import annotations
@@ -33,9 +36,11 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import PresenceSettings
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IConnection, IRequester, ITopicService, IWire, Work
@@ -47,9 +52,12 @@ from dstwist.protocol.message import Message
 from dstwist.protocol.name_parts import NameParts
 from dstwist.protocol.typed import has_separators
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import Steps
-from dstwist.services.roster import Roster
+from dstwist.services.online_anywhere import OnlineAnywhere
+from dstwist.services.online_here import OnlineHere
+
+#: Of how many users the owners have to tell at a time for one query. They are watched for that, which takes memory.
+LEARNED_AT_ONCE = 500
 
 
 @implementer(ITopicService)
@@ -60,6 +68,7 @@ class PresenceService:
     @param max_subscriptions: how many users one connection may be subscribed to.
     @param room: limits the bytes of memory of all subscriptions.
     @param outgoing: counts the bytes that are sent to subscribers.
+    @param cluster: C{None}: there are no other nodes.
     @ivar all_users: the subscriptions to all users, under the one name L{EVERYONE}. This is a registry of its own,
         since a user may have that name.
     @ivar single_users: the subscriptions to single users.
@@ -75,21 +84,29 @@ class PresenceService:
         max_subscriptions: int | None = None,
         room: Budget | None = None,
         outgoing: TurnBudget | None = None,
+        cluster: ClusterNode | None = None,
     ) -> None:
-        # The users who have joined and not left: with a connection, or within the grace period.
-        self._online = Roster()
         # The answers to the queries that are being served.
         self._answers: list[dict[str, bool]] = []
         self.all_users = SubscriptionRegistry(Topic.PRESENCE, outgoing=outgoing)
         self.single_users = SubscriptionRegistry(
             Topic.PRESENCE, limit=max_subscriptions, room=room, outgoing=outgoing, clock=clock
         )
-        self._settings = settings
-        # The users within the grace period.
-        self._away: Deadlines[str] = Deadlines(settings.grace_period, clock, self._leave)
-        self._stopped = False
         self._clock = clock
-        users.observe(self._user_joined, self._user_left)
+        # The subscribers to all users that have no acknowledgement yet.
+        self._muted: set[IRequester] = set()
+        self._anywhere: OnlineAnywhere | None = None
+        self._learn_time = 0.0
+        if cluster is None:
+            self._users: OnlineHere | OnlineAnywhere = OnlineHere(users, settings, clock, self._join, self._leave)
+        else:
+            anywhere = OnlineAnywhere(users, settings, clock, self._join, self._leave, cluster)
+            self._users = self._anywhere = anywhere
+            self._learn_time = cluster.settings.subscribe_timeout
+            self.single_users.observe(anywhere.subscribed, anywhere.unsubscribed)
+            self.all_users.observe(lambda _: anywhere.all_subscribed(), lambda _: anywhere.all_unsubscribed())
+        # The users who have joined and not left.
+        self._online = self._users.roster
         self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             PresenceAction.SUBSCRIBE_ALL: self._subscribe_all,
             PresenceAction.UNSUBSCRIBE_ALL: self._unsubscribe_all,
@@ -112,8 +129,7 @@ class PresenceService:
         """
         Announce no leaves from now on: all clients are about to be told that the server stops.
         """
-        self._stopped = True
-        self._away.stop()
+        self._users.stop()
 
     # -- subscriptions
 
@@ -123,6 +139,21 @@ class PresenceService:
             return
         if not self.all_users.add(EVERYONE, sender):
             sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", EVERYONE, flagged=False))
+        elif self._anywhere is not None:
+            told = self._anywhere.learn_all(self._clock.seconds() + self._learn_time)
+            if told is not None:
+                sender.do(self._subscribing_all(told, message, sender))
+                return
+        sender.send(message.ack())
+
+    def _subscribing_all(self, told: Deferred[None], message: Message, sender: IRequester) -> Work:
+        self.all_users.mute(EVERYONE, sender)
+        self._muted.add(sender)
+        try:
+            yield told
+        finally:
+            self._muted.discard(sender)
+            self.all_users.unmute(EVERYONE, sender)
         sender.send(message.ack())
 
     def _unsubscribe_all(self, message: Message, sender: IRequester) -> None:
@@ -133,6 +164,7 @@ class PresenceService:
         sender.do(self._subscribing(message, sender))
 
     def _subscribing(self, message: Message, sender: IRequester) -> Work:
+        unknown: list[str] = []
         steps = Steps(self._clock)
         over = False
         for user in message.names:
@@ -145,12 +177,30 @@ class PresenceService:
                 sender.send(message.error("MESSAGE_DENIED", user))
                 continue
             if self.single_users.add(user, sender):
+                if self._anywhere is not None and not self._anywhere.is_known(user):
+                    self.single_users.mute(user, sender)
+                    unknown.append(user)
                 continue
             if not self.single_users.is_subscribed(user, sender):
                 sender.send(message.error("MESSAGE_DENIED", user))
             elif sender.dialect.acks_repeated_subscriptions:
                 sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", user, flagged=False))
+        if unknown:
+            yield from self._learning(unknown, sender)
         sender.send(message.ack())
+
+    def _learning(self, users: list[str], sender: IRequester) -> Work:
+        """
+        Wait until the owners have told of C{users}, to whom C{sender} is subscribed.
+        """
+        assert self._anywhere is not None
+        told = self._anywhere.learn(users, self._clock.seconds() + self._learn_time)
+        try:
+            if told is not None:
+                yield told
+        finally:
+            for user in users:
+                self.single_users.unmute(user, sender)
 
     def _unsubscribe(self, message: Message, sender: IRequester) -> None:
         sender.do(self._unsubscribing(message, sender))
@@ -172,6 +222,10 @@ class PresenceService:
         sender.do(self._querying_all(sender))
 
     def _querying_all(self, sender: IRequester) -> Work:
+        if self._anywhere is not None:
+            told = self._anywhere.learn_all(self._clock.seconds() + self._learn_time)
+            if told is not None:
+                yield told
         # To encode very many users takes long, so it is done in steps. The last step makes the answer from the users
         # who are online then. It encodes only the parts that have changed meanwhile.
         steps = Steps(self._clock)
@@ -195,6 +249,8 @@ class PresenceService:
         online: dict[str, bool] = {}
         # Joins and leaves meanwhile change the answer, so that it is true when it is sent.
         self._answers.append(online)
+        unknown: list[str] = []
+        until = self._clock.seconds() + self._learn_time
         try:
             steps = Steps(self._clock)
             over = False
@@ -204,6 +260,13 @@ class PresenceService:
                     steps.begin()
                 over = steps.over()
                 online[user] = user in self._online
+                if self._anywhere is not None and not online[user]:
+                    unknown.append(user)
+                    if len(unknown) == LEARNED_AT_ONCE:
+                        yield self._anywhere.learn(unknown, until)
+                        unknown.clear()
+            if unknown and self._anywhere is not None:
+                yield self._anywhere.learn(unknown, until)
         finally:
             self._answers = [answer for answer in self._answers if answer is not online]
         sender.send(
@@ -217,27 +280,11 @@ class PresenceService:
 
     # -- joins and leaves
 
-    def _user_joined(self, user: str) -> None:
-        if user in self._away:
-            self._away.remove(user)
-        else:
-            self._online.add(user)
-            self._correct(user, True)
-            self._tell(PresenceAction.PRESENCE_JOIN_ALL, PresenceAction.PRESENCE_JOIN, user)
-
-    def _user_left(self, user: str) -> None:
-        if self._stopped:
-            return
-        if not self._settings.grace_period:
-            self._leave(user)
-            return
-        # The setting is at least 1, so there is room for this user.
-        if len(self._away) >= self._settings.max_users_in_grace:
-            self._away.expire_first()
-        self._away.add(user)
+    def _join(self, user: str) -> None:
+        self._correct(user, True)
+        self._tell(PresenceAction.PRESENCE_JOIN_ALL, PresenceAction.PRESENCE_JOIN, user)
 
     def _leave(self, user: str) -> None:
-        self._online.remove(user)
         self._correct(user, False)
         self._tell(PresenceAction.PRESENCE_LEAVE_ALL, PresenceAction.PRESENCE_LEAVE, user)
 
@@ -252,7 +299,9 @@ class PresenceService:
             told = {
                 connection
                 for connection in self.single_users.subscribers(user)
-                if connection.dialect.hears_of_users_once and self.all_users.is_subscribed(EVERYONE, connection)
+                if connection.dialect.hears_of_users_once
+                and self.all_users.is_subscribed(EVERYONE, connection)
+                and connection not in self._muted
             }
             self.single_users.publish_to(user, Message(Topic.PRESENCE, to_some, user), told)
 
