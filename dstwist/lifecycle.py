@@ -8,23 +8,20 @@ start                                                       stop
 2. The log gets version, file and notes of configuration       left to the next server
 3. The ports are bound, if they are not bound already       2. Files are no longer watched
 4. Files are watched: certificates, rules, users            3. A start that is under way is cancelled
-5. The dependencies start one after the other: storage,     4. WebSockets are closed, and get C{shutdownTimeout}
-   cache, authentication                                    5. The plug-ins stop in the reverse order
-6. The application may use C{Node.api}                      6. The handles of C{Node.api} are closed
-7. The plug-ins start in the order of the configuration     7. The records wait until the stores have all writes
-8. The log gets the warnings of L{dstwist.startup_checks}   8. The dependencies stop in the reverse order
-9. The ports accept connections                             9. The ports are closed; HTTP is served until now
-                                                            10. The log limit ends
+5. The dependencies start one after the other: storage,     4. The other nodes take over what this one decides
+   cache, authentication, cluster                           5. WebSockets are closed, and get C{shutdownTimeout}
+6. The application may use C{Node.api}                      6. The plug-ins stop in the reverse order
+7. The plug-ins start in the order of the configuration     7. The handles of C{Node.api} are closed
+8. The log gets the warnings of L{dstwist.startup_checks}   8. The records wait until the stores have all writes
+9. The ports accept connections                             9. The dependencies stop in the reverse order
+                                                            10. The ports are closed; HTTP is served until now
+                                                            11. The log limit ends
 ==========================================================  ========================================================
 
 Always true:
 
 - A node starts at most once and stops at most once, however often it is asked to. A start that fails stops the node.
 - Each caller gets a Deferred of its own.
-- A dependency is stopped once if it has started, or if its start was given up. A dependency whose start has failed is
-  not stopped: it has nothing to let go of. The same holds for plug-ins.
-- A time-out or a stop never waits for a dependency. It cancels the Deferred of the dependency, and goes on whether the
-  dependency obeys or not.
 - Nothing starts after L{Lifecycle.stop} was called. A step of the stop that fails does not prevent the next steps.
 """
 
@@ -33,15 +30,15 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dstwist import __version__
 from dstwist.client_side import ClientSide
 from dstwist.config.settings import Settings
+from dstwist.dependencies import Dependencies, independent
 from dstwist.errors import DstwistError, StartError, StoppedError
-from dstwist.interfaces import ILifecycle
 from dstwist.limits.log_lines import LogLimit
 from dstwist.log import OperatorLogger, labelled
 
@@ -54,20 +51,6 @@ def _say(text: str, **fields: object) -> None:
     _log.info(f"INFO | {text}", event="INFO", **fields)
 
 
-class Dependency(NamedTuple):
-    """
-    A part that clients cannot do without, and that may take long to start and to stop; or a plug-in of the operator.
-
-    @ivar name: for the log.
-    @ivar part: C{None} if there is none, which the log says too.
-    @ivar describe: the text for the log when the part has started.
-    """
-
-    name: str
-    part: ILifecycle | None
-    describe: Callable[[], str]
-
-
 class Watcher(NamedTuple):
     """
     A part that looks after files while the node runs.
@@ -75,116 +58,6 @@ class Watcher(NamedTuple):
 
     start: Callable[[], object]
     stop: Callable[[], object]
-
-
-class Dependencies:
-    """
-    Starts C{dependencies} one after the other, and stops them in the reverse order.
-
-    @param start_timeout: how long each may take to start, in seconds. C{stop_timeout} is the same for its stop.
-    """
-
-    def __init__(
-        self, dependencies: Sequence[Dependency], start_timeout: float, stop_timeout: float, clock: IReactorTime
-    ) -> None:
-        self._dependencies = dependencies
-        self._start_timeout = start_timeout
-        self._stop_timeout = stop_timeout
-        self._clock = clock
-        # The parts that have to be stopped.
-        self._started: list[tuple[str, ILifecycle]] = []
-
-    @property
-    def longest_start(self) -> float:
-        """
-        How long all of them may take to start, in seconds.
-        """
-        return len(self._dependencies) * self._start_timeout
-
-    @property
-    def longest_stop(self) -> float:
-        """
-        How long all of them may take to stop, in seconds.
-        """
-        return len(self._dependencies) * self._stop_timeout
-
-    async def start(self) -> None:
-        """
-        Start all of them.
-
-        @raise StartError: one could not start; those after it are not started.
-        """
-        for name, part, describe in self._dependencies:
-            if part is not None:
-                await self._start(name, part)
-            _say("{name} ready: {description}", name=name, description=describe())
-
-    async def _start(self, name: str, part: ILifecycle) -> None:
-        entry = (name, part)
-        self._started.append(entry)
-        try:
-            await self._within(self._start_timeout, name, part.start)
-        except CancelledError:
-            # It may still get ready, so it has to be stopped.
-            raise
-        except TimeoutError:
-            reason = f"{name} wasn't initialised in time (dependencyInitializationTimeout, {self._start_timeout:g} s)"
-            raise StartError(reason, "PLUGIN_INITIALIZATION_TIMEOUT") from None
-        except Exception as error:
-            self._started.remove(entry)
-            if not isinstance(error, DstwistError):
-                # The part did not report a problem: it has a mistake.
-                _log.failure("{name} broke", name=name)
-            raise StartError(f"{name}: {error}") from error
-
-    async def stop(self) -> None:
-        """
-        Stop those that were started.
-        """
-        while self._started:
-            name, part = self._started.pop()
-            try:
-                await self._within(self._stop_timeout, name, part.stop)
-            except TimeoutError:
-                _log.error("PLUGIN_ERROR | {name} did not stop in time", name=name, event="PLUGIN_ERROR")
-            except Exception:
-                _log.failure("PLUGIN_ERROR | {name} did not stop in order", name=name, event="PLUGIN_ERROR")
-
-    def _within(self, seconds: float, name: str, work: Callable[[], Deferred[None]]) -> Deferred[None]:
-        return independent(maybeDeferred(work), name).addTimeout(seconds, self._clock)
-
-
-def independent(work: Deferred[None], name: str) -> Deferred[None]:
-    """
-    A Deferred for the outcome of C{work}. It ends as soon as it is cancelled, even if C{work} goes on. The log gets a
-    later failure of C{work}. It never fails with a C{SystemExit}: that is a RuntimeError for the server.
-
-    @param name: of C{work}, for the log.
-    """
-
-    def cancel(outcome: Deferred[None]) -> None:
-        outcome.errback(CancelledError())
-        work.cancel()
-
-    def failed(failure: Failure) -> None:
-        error = failure.value
-        if not isinstance(error, Exception):
-            # A SystemExit, or a cancellation of asyncio. It would end the coroutines of the start and the stop as well.
-            problem = RuntimeError(f"{type(error).__name__}: {error}")
-            problem.__cause__ = error
-            failure = Failure(problem)
-        if not outcome.called:
-            outcome.errback(failure)
-        elif isinstance(error, DstwistError):
-            _log.critical(
-                "PLUGIN_ERROR | {name} failed too late: {error}", name=name, error=error, event="PLUGIN_ERROR"
-            )
-        elif not failure.check(CancelledError):
-            _log.failure("PLUGIN_ERROR | {name} failed too late", failure, name=name, event="PLUGIN_ERROR")
-
-    outcome: Deferred[None] = Deferred(cancel)
-    work.addCallbacks(lambda result: None if outcome.called else outcome.callback(None), failed)
-    return outcome
 
 
 class _Run:
@@ -238,6 +111,7 @@ class Lifecycle:
     """
     Starts and stops the parts of one node, once.
 
+    @param hand_over: gives what this node decides to the other nodes, while clients are still served.
     @param check: logs warnings about the configuration, when the dependencies have started.
     @param label: the label of the node, for logs.
     """
@@ -248,6 +122,7 @@ class Lifecycle:
         watchers: Sequence[Watcher],
         dependencies: Dependencies,
         plugins: Dependencies,
+        hand_over: Callable[[], Deferred[None]] | None,
         check: Callable[[], Coroutine[Deferred[Any], Any, None]],
         client_side: ClientSide,
         log_limit: LogLimit | None,
@@ -259,6 +134,7 @@ class Lifecycle:
         self._watchers = watchers
         self._dependencies = dependencies
         self._plugins = plugins
+        self._hand_over = hand_over
         self._check = check
         self._client_side = client_side
         self._log_limit = log_limit
@@ -282,8 +158,8 @@ class Lifecycle:
         """
         How long the stop may take, in seconds.
         """
-        # Once for the clients, once for their last requests.
-        own = 2 * self._settings.shutdown_timeout
+        # Once for the hand-over, once for the clients, once for their last requests.
+        own = (2 if self._hand_over is None else 3) * self._settings.shutdown_timeout
         return own + self._plugins.longest_stop + self._dependencies.longest_stop
 
     def bind(self) -> None:
@@ -391,6 +267,7 @@ class Lifecycle:
             ("refusing clients", self._client_side.refuse),
             *(("a watch of files", watcher.stop) for watcher in self._watchers),
             ("the start", self._cancel_start),
+            ("the hand-over", self._hand_over_in_time),
             ("disconnecting clients", lambda: self._client_side.disconnect(self._settings.shutdown_timeout)),
             ("the plug-ins", self._plugins.stop),
             ("the records", self._stop_topics),
@@ -408,6 +285,16 @@ class Lifecycle:
         if self._log_limit is not None:
             self._log_limit.stop()
         _say("dstwist stopped")
+
+    async def _hand_over_in_time(self) -> None:
+        if self._hand_over is None:
+            return
+        try:
+            await independent(self._hand_over(), "the hand-over").addTimeout(
+                self._settings.shutdown_timeout, self._clock
+            )
+        except TimeoutError:
+            _log.warn("CLUSTER | what this node decides could not be handed over in time", event="CLUSTER")
 
     async def _stop_topics(self) -> None:
         # A permission of the operator may never decide, and then the queue of a record is never empty.

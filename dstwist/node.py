@@ -30,10 +30,11 @@ from dstwist.config.settings import Settings
 from dstwist.connections.login import Logins
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.connections.users import UserRegistry
+from dstwist.dependencies import Dependencies, Dependency
 from dstwist.endpoints import endpoints_for
 from dstwist.errors import ConfigError
 from dstwist.interfaces import IRequester, IStoreStatus
-from dstwist.lifecycle import Dependencies, Dependency, Lifecycle, Watcher
+from dstwist.lifecycle import Lifecycle, Watcher
 from dstwist.limits.admission import Admission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
@@ -198,6 +199,7 @@ class Node(NodeService):
             self._watchers(rules, logins, reactor),
             self._started_in_turn(self._dependencies(reactor), reactor),
             self._started_in_turn([Dependency(*part) for part in plugins.parts(self.api)], reactor),
+            None,
             self._check,
             self._client_side,
             log_limit,

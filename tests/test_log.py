@@ -27,6 +27,7 @@ OF_THE_OPERATOR = {
     "startup_checks.py",
     "limits/log_lines.py",
     "client_side.py",
+    "dependencies.py",
     "lifecycle.py",
     "process/log_file.py",
     "process/server.py",
@@ -272,7 +273,10 @@ ELSEWHERE = {
         "RESPONSE_TIMEOUT",
         "TOO_MANY_REQUESTS",
     },
-    ("lifecycle.py", "{event} | {reason}"): {"PLUGIN_INITIALIZATION_ERROR", "PLUGIN_INITIALIZATION_TIMEOUT"},
+    ("lifecycle.py", "{event} | {reason}"): {
+        "PLUGIN_INITIALIZATION_ERROR",
+        "PLUGIN_INITIALIZATION_TIMEOUT",
+    },
     ("connections/handshake.py", "{event} | {problem} from {client}"): {
         "INVALID_MESSAGE",
         "INVALID_MESSAGE_DATA",
