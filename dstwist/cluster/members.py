@@ -144,6 +144,12 @@ class Membership:
             and self._clock.seconds() < self._lease_sent + self._settings.lease_time - self._settings.lease_margin
         )
 
+    def bus_works(self, node: str) -> bool:
+        """
+        Whether the bus of a member works, as the member says in the lease that was read last.
+        """
+        return self._leases.bus_works(node)
+
     def observe(self, changed: Callable[[], object]) -> None:
         """
         Call C{changed} whenever L{node}, L{members} or L{assignments} have changed.

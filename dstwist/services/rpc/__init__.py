@@ -4,7 +4,8 @@ The RPC topic: remote procedure calls.
 ==========================  =========================================================================================
 module                      task
 ==========================  =========================================================================================
-L{.service}                 the topic: gives calls to providers, and their answers to requestors. Read this one first
+L{.service}                 the topic: requests and answers of clients. Read this one first
+L{.running_calls}           the course of a call: which provider is asked next, and what ends the call
 L{.calls}                   calls, and the lists of calls of each requestor and provider
 L{.local_providers}         the clients of this node that provide procedures
 B{over nodes}

@@ -27,8 +27,6 @@ the bus is lost              nothing: the answer may come when the bus is back. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import IntEnum
-from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -37,11 +35,11 @@ from dstwist.cluster.messages import Item
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import RpcSettings
 from dstwist.protocol.constants import RpcAction
-from dstwist.protocol.message import Data
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.services.rpc import node_messages as messages
 from dstwist.services.rpc.calls import Call, Provider
+from dstwist.services.rpc.running_calls import RunningCalls
 from dstwist.services.rpc.waiting import WaitingCalls
 
 #: The kind of the names of procedures in the directory.
@@ -50,24 +48,6 @@ KIND = "p"
 #: The most procedures that are watched, besides those that calls wait for. Those that were first called longest ago are
 #: watched no more if there are more.
 MAX_WATCHED = 10000
-
-
-class Course(Protocol):
-    """
-    What happens to calls (L{dstwist.services.rpc.service.RpcService}).
-    """
-
-    def accepted(self, call: Call) -> None: ...
-
-    def answered(self, call: Call, action: IntEnum, data: Data) -> None: ...
-
-    def rejected(self, call: Call) -> None: ...
-
-    def lost(self, call: Call) -> None: ...
-
-    def restarted(self, call: Call) -> None: ...
-
-    def provider_left(self, provider: Provider) -> None: ...
 
 
 class RemoteProvider(Provider):
@@ -132,12 +112,12 @@ class RemoteProviders:
     The providers of all other nodes.
     """
 
-    def __init__(self, cluster: ClusterNode, settings: RpcSettings, clock: IReactorTime, course: Course) -> None:
+    def __init__(self, cluster: ClusterNode, settings: RpcSettings, clock: IReactorTime, calls: RunningCalls) -> None:
         self._membership = membership = cluster.membership
         self._directory = directory = cluster.directory
         self._bus = cluster.bus
         self._send = cluster.peers.send
-        self._course = course
+        self._calls = calls
         self._response_timeout = settings.response_timeout
         self._node = membership.node
         self._providers: dict[str, RemoteProvider] = {}
@@ -198,8 +178,10 @@ class RemoteProviders:
     def _reachable(self, state: State | None) -> list[RemoteProvider]:
         if state is None or self._bus.is_lost:
             return []
-        members = self._membership.members
-        return [self._provider(node) for node in state[1] if node != self._node and node in members]
+        membership = self._membership
+        nodes = [node for node in state[1] if node != self._node and node in membership.members]
+        # A request to a node that has lost its bus gets lost. But it may have the bus again by now.
+        return [self._provider(node) for node in list(filter(membership.bus_works, nodes)) or nodes]
 
     def _provider(self, node: str) -> RemoteProvider:
         provider = self._providers.get(node)
@@ -256,7 +238,7 @@ class RemoteProviders:
                 if state != GONE and not self._reachable(state):
                     break
                 if self._waiting.running.get(call.provider_id) is call:
-                    self._course.rejected(call)
+                    self._calls.rejected(call)
                 yield
 
     # -- which nodes there are
@@ -271,7 +253,7 @@ class RemoteProviders:
         for node in gone:
             provider = self._providers.pop(node)
             provider.has_left = True
-            self._course.provider_left(provider)
+            self._calls.provider_left(provider)
         self._look()
 
     # -- messages
@@ -293,29 +275,29 @@ class RemoteProviders:
     def _accepted(self, sender: str, attempt: str) -> None:
         call = self._find(sender, attempt)
         if call is not None and not call.accepted:
-            self._course.accepted(call)
+            self._calls.accepted(call)
 
     def _restarted(self, sender: str, attempt: str) -> None:
         call = self._find(sender, attempt)
         if call is not None:
-            self._course.restarted(call)
+            self._calls.restarted(call)
 
     def _responded(self, sender: str, attempt: str, data: str | None) -> None:
         call = self._take(sender, attempt)
         if call is not None:
-            self._course.answered(call, RpcAction.RESPONSE, messages.unpack(data))
+            self._calls.answered(call, RpcAction.RESPONSE, messages.unpack(data))
 
     def _failed(self, sender: str, attempt: str, data: str | None) -> None:
         call = self._take(sender, attempt)
         if call is not None:
-            self._course.answered(call, RpcAction.REQUEST_ERROR, messages.unpack(data))
+            self._calls.answered(call, RpcAction.REQUEST_ERROR, messages.unpack(data))
 
     def _rejected(self, sender: str, attempt: str) -> None:
         call = self._take(sender, attempt)
         if call is not None:
-            self._course.rejected(call)
+            self._calls.rejected(call)
 
     def _lost(self, sender: str, attempt: str) -> None:
         call = self._take(sender, attempt)
         if call is not None:
-            self._course.lost(call)
+            self._calls.lost(call)

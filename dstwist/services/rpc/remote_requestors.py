@@ -8,36 +8,25 @@ lost, this node drops the call some time later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.cluster.messages import Item
 from dstwist.cluster.node import ClusterNode
+from dstwist.log import Logger, shown
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.rpc import node_messages as messages
 from dstwist.services.rpc.calls import Call, Requestor
+from dstwist.services.rpc.running_calls import Find, RunningCalls
 
 #: How much later than the requestor's node this node ends a call, in seconds, if it hears nothing.
 PATIENCE = 10.0
 
 #: The longest time until an answer that a node may ask for, in seconds.
 MAX_TIMEOUT = 86400.0
-
-
-class Course(Protocol):
-    """
-    What happens to calls (L{dstwist.services.rpc.service.RpcService}).
-    """
-
-    def begin(self, requestor: Requestor, request: Message, call_id: str, size: int) -> None: ...
-
-    def cancelled(self, call: Call, complain: bool = False) -> None: ...
-
-    def requestor_left(self, requestor: Requestor) -> None: ...
 
 
 class NodeLink:
@@ -88,47 +77,49 @@ class RemoteRequestor(Requestor):
     Another node, with its attempts to have calls answered here.
     """
 
-    __slots__ = ("_link",)
+    __slots__ = ("link",)
 
     is_node = True
 
     def __init__(self, link: NodeLink, answering: Deadlines[Call]) -> None:
         super().__init__(link, NoTimes(), answering)
-        self._link = link
+        self.link = link
 
     def rerouted(self, call: Call) -> None:
-        self._link.tell(messages.ANOTHER, call.id)
+        self.link.tell(messages.ANOTHER, call.id)
 
 
 class RemoteRequestors:
     """
     The other nodes that have given calls to this one.
+
+    @param find: finds the providers of a procedure on this node.
     """
 
-    def __init__(self, cluster: ClusterNode, clock: IReactorTime, course: Course) -> None:
+    _log = Logger()
+
+    def __init__(self, cluster: ClusterNode, clock: IReactorTime, calls: RunningCalls, find: Find) -> None:
         self._membership = membership = cluster.membership
         self._send = cluster.peers.send
         self._clock = clock
-        self._course = course
+        self._calls = calls
+        self._find = find
+        self._stopped = False
         self._node = membership.node
         self._requestors: dict[str, RemoteRequestor] = {}
         cluster.peers.handle(messages.REQUEST, messages.REQUEST_FIELDS, self._requested)
         cluster.peers.handle(messages.CANCEL, messages.CANCEL_FIELDS, self._cancelled)
         membership.observe(self._membership_changed)
 
-    def calls(self) -> Iterator[Call]:
-        """
-        The calls that have no answer yet.
-        """
-        for requestor in self._requestors.values():
-            yield from requestor.calls.values()
-
     def stop(self) -> None:
         """
-        Forget all calls.
+        Give back all calls, and take no more. The other nodes give them to other providers.
         """
+        self._stopped = True
         for node in list(self._requestors):
-            self._forget(node)
+            requestor = self._forget(node)
+            for call in requestor.calls.values():
+                requestor.link.tell(messages.REJECT if self._calls.may_reroute(call) else messages.LOST, call.id)
 
     def _forget(self, node: str) -> RemoteRequestor:
         requestor = self._requestors.pop(node)
@@ -147,7 +138,7 @@ class RemoteRequestors:
         else:
             gone = [node for node in self._requestors if node not in membership.members]
         for node in gone:
-            self._course.requestor_left(self._forget(node))
+            self._calls.requestor_left(self._forget(node))
 
     # -- messages
 
@@ -167,7 +158,7 @@ class RemoteRequestors:
             # A node has the same timeout for all of its calls.
             delay = min(timeout / 1000, MAX_TIMEOUT) + PATIENCE
             requestor = self._requestors[sender] = RemoteRequestor(
-                NodeLink(sender, self._send), Deadlines(delay, self._clock, self._course.cancelled)
+                NodeLink(sender, self._send), Deadlines(delay, self._clock, self._calls.cancelled)
             )
         if attempt in requestor.calls:
             return
@@ -175,11 +166,21 @@ class RemoteRequestors:
         request.requestor_name = requestor_name
         if requestor_data is not None:
             request.requestor_data = requestor_data.encode("utf-8")
+        providers = () if self._stopped else self._find(name)
         size = len(name) + len(call_id) + len(attempt) + (0 if data is None else len(data))
-        self._course.begin(requestor, request, attempt, size)
+        if not providers:
+            requestor.link.tell(messages.REJECT, attempt)
+        elif not self._calls.begin(requestor, request, attempt, size, providers):
+            self._log.warn(
+                "TOO_MANY_PENDING_CALLS | maxPendingBytes: the calls that wait for answers take too many bytes; a call "
+                "of node {sender} is rejected",
+                sender=shown(sender),
+                event="TOO_MANY_PENDING_CALLS",
+            )
+            requestor.link.tell(messages.REJECT, attempt)
 
     def _cancelled(self, sender: str, attempt: str, complain: bool) -> None:
         requestor = self._requestors.get(sender)
         call = None if requestor is None else requestor.calls.get(attempt)
         if call is not None:
-            self._course.cancelled(call, complain)
+            self._calls.cancelled(call, complain)

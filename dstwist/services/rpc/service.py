@@ -43,7 +43,7 @@ id, unless it has or had another call with that id.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 from twisted.internet.interfaces import IReactorTime
@@ -55,14 +55,13 @@ from dstwist.interfaces import IRequester, ITopicService
 from dstwist.limits.budgets import Budget
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import RpcAction, Topic
-from dstwist.protocol.message import Data, Message
+from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.scheduling.deadlines import Deadlines
-from dstwist.scheduling.time_slices import TimeSlices
-from dstwist.services.rpc.calls import CALL_BYTES, Call, Provider, Requestor
+from dstwist.services.rpc.calls import Call, LocalProvider, Provider, Requestor
 from dstwist.services.rpc.local_providers import LocalProviders
 from dstwist.services.rpc.remote_providers import RemoteProviders
 from dstwist.services.rpc.remote_requestors import RemoteRequestors
+from dstwist.services.rpc.running_calls import RunningCalls
 
 #: The error that a client with too many calls gets, as the error of the procedure.
 TOO_MANY_CALLS = b'"TOO_MANY_PENDING_CALLS"'
@@ -101,17 +100,14 @@ class RpcService:
         self._max_calls = settings.max_pending_calls
         self._max_bytes = settings.max_pending_bytes
         self._tells_requestor = settings.provide_requestor_name or settings.provide_requestor_data
-        self._choose = choose
         self._room = Budget() if room is None else room
-        self._local = local = LocalProviders(subscriptions, self.provider_left)
+        self._local = local = LocalProviders(subscriptions, self._provider_left)
         self._providers = local.by_connection
         self._find = local.find
+        self._calls = calls = RunningCalls(settings, clock, choose, self._room, local.find)
+        self._begin = calls.begin
         self._requestors: dict[IRequester, Requestor] = {}
         self._stopped = False
-        # Ends or reroutes the many calls of a connection that has closed.
-        self._slices = TimeSlices(clock)
-        self._accepting: Deadlines[Call] = Deadlines(settings.ack_timeout, clock, self._not_accepted)
-        self._answering: Deadlines[Call] = Deadlines(settings.response_timeout, clock, self._not_answered)
         self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             RpcAction.REQUEST: self._request,
             RpcAction.ACCEPT: self._accept,
@@ -124,8 +120,9 @@ class RpcService:
         self._remote_providers: RemoteProviders | None = None
         self._remote_requestors: RemoteRequestors | None = None
         if cluster is not None:
-            self._remote_providers = RemoteProviders(cluster, settings, clock, self)
-            self._remote_requestors = RemoteRequestors(cluster, clock, self)
+            self._remote_providers = RemoteProviders(cluster, settings, clock, calls)
+            self._remote_requestors = RemoteRequestors(cluster, clock, calls, local.find)
+            calls.find_remote = self._remote_providers.find
             subscriptions.observe(self._remote_providers.hold, self._remote_providers.release)
 
     def handle(self, message: Message, sender: IRequester) -> None:
@@ -147,16 +144,11 @@ class RpcService:
         for requester, requestor in self._requestors.items():
             if requester.dialect.forgets_calls_when_offline:
                 for call in requestor.calls.values():
-                    self._fail(call, RpcAction.RESPONSE_TIMEOUT)
+                    self._calls.fail(call, RpcAction.RESPONSE_TIMEOUT)
         if self._remote_providers is not None and self._remote_requestors is not None:
             self._remote_providers.stop()
-            # A provider here does not answer any more: the other nodes ask others.
-            for call in self._remote_requestors.calls():
-                self._fail(call, RpcAction.NO_RPC_PROVIDER if self._may_reroute(call) else RpcAction.RESPONSE_TIMEOUT)
             self._remote_requestors.stop()
-        self._slices.stop()
-        self._accepting.stop()
-        self._answering.stop()
+        self._calls.stop()
         self._local.stop()
         self._requestors.clear()
 
@@ -180,7 +172,7 @@ class RpcService:
             sender.send(Message(_RPC, RpcAction.NO_RPC_PROVIDER, name, correlation_id=call_id, is_error=True))
             return
         if requestor is None:
-            requestor = self._requestors[sender] = Requestor(sender, self._accepting, self._answering)
+            requestor = self._requestors[sender] = Requestor(sender, self._calls.accepting, self._calls.answering)
             sender.on_close(self._client_left)
         size = len(name) + len(call_id) + (0 if data is None else len(data))
         if len(requestor.calls) >= self._max_calls or (requestor.calls and requestor.size + size > self._max_bytes):
@@ -194,16 +186,6 @@ class RpcService:
             )
             sender.send(_too_many(message))
             return
-        if not self._room.take(size + CALL_BYTES):
-            self._log.warn(
-                "TOO_MANY_PENDING_CALLS | maxPendingBytes: all clients have {size} bytes waiting for answers; a call "
-                "of {client} is refused",
-                size=self._room.used,
-                event="TOO_MANY_PENDING_CALLS",
-                **about(sender),
-            )
-            sender.send(_too_many(message))
-            return
         if message.verbatim is not None and not self._tells_requestor:
             request = message
         else:
@@ -213,14 +195,23 @@ class RpcService:
             if self._tells_requestor:
                 request.requestor_name = sender.user if self._settings.provide_requestor_name else None
                 request.requestor_data = sender.client_data if self._settings.provide_requestor_data else None
-        call = requestor.calls[call_id] = Call(requestor, request, call_id, size)
-        requestor.size += size
-        self._ask(call, providers)
+        if not self._begin(requestor, request, call_id, size, providers):
+            self._log.warn(
+                "TOO_MANY_PENDING_CALLS | maxPendingBytes: all clients have {size} bytes waiting for answers; a call "
+                "of {client} is refused",
+                size=self._room.used,
+                event="TOO_MANY_PENDING_CALLS",
+                **about(sender),
+            )
+            sender.send(_too_many(message))
 
     def _client_left(self, connection: IRequester) -> None:
         requestor = self._requestors.pop(connection, None)
         if requestor is not None:
-            self.requestor_left(requestor)
+            self._calls.requestor_left(requestor)
+
+    def _provider_left(self, provider: LocalProvider) -> None:
+        self._calls.provider_left(provider)
 
     # -- answers of clients
 
@@ -250,194 +241,17 @@ class RpcService:
         if call.accepted:
             sender.send(message.error("MULTIPLE_ACCEPT"))
             return
-        self.accepted(call)
+        self._calls.accepted(call)
 
     def _answer(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)
         if call is not None:
-            self.answered(call, message.action, message.data)
+            self._calls.answered(call, message.action, message.data)
 
     def _reject(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)
         if call is not None:
-            self.rejected(call)
-
-    # -- the course of a call: for clients, and for other nodes
-
-    def begin(self, requestor: Requestor, request: Message, call_id: str, size: int) -> None:
-        """
-        Give a call of another node to a provider of this node. If there is none, or the calls of all requestors are too
-        large, it is rejected: the other node asks others.
-        """
-        assert request.name is not None, "checked when it was received"
-        providers = () if self._stopped else self._find(request.name)
-        call = Call(requestor, request, call_id, size)
-        if not providers:
-            self._fail(call, RpcAction.NO_RPC_PROVIDER)
-        elif not self._room.take(size + CALL_BYTES):
-            self._log.warn(
-                "TOO_MANY_PENDING_CALLS | maxPendingBytes: all clients have {size} bytes waiting for answers; a call "
-                "of another node is rejected",
-                size=self._room.used,
-                event="TOO_MANY_PENDING_CALLS",
-            )
-            self._fail(call, RpcAction.NO_RPC_PROVIDER)
-        else:
-            requestor.calls[call_id] = call
-            requestor.size += size
-            self._ask(call, providers)
-
-    def accepted(self, call: Call) -> None:
-        """
-        The provider has accepted C{call}, for the first time.
-        """
-        call.accepted = True
-        call.requestor.accepting.remove(call)
-        call.requestor.connection.send(Message(_RPC, _ACCEPT, call.name, None, None, None, (), call.id))
-
-    def answered(self, call: Call, action: IntEnum, data: Data) -> None:
-        """
-        The provider has answered C{call} with a RESPONSE or a REQUEST_ERROR.
-        """
-        self._end(call)
-        call.requestor.connection.send(Message(_RPC, action, call.name, data, None, None, (), call.id))
-
-    def rejected(self, call: Call) -> None:
-        """
-        The provider does not answer C{call}, and does not execute it.
-        """
-        call.provider.release(call.provider_id)
-        self._ask_another(call)
-
-    def lost(self, call: Call) -> None:
-        """
-        The provider has gone. It has accepted C{call}, and no other one is to be asked.
-        """
-        self._end(call)
-        self._fail(call, RpcAction.RESPONSE_TIMEOUT)
-
-    def restarted(self, call: Call) -> None:
-        """
-        The node that C{call} was given to asks another one of its providers.
-        """
-        requestor = call.requestor
-        requestor.accepting.remove(call)
-        requestor.answering.remove(call)
-        call.accepted = False
-        requestor.accepting.add(call)
-        requestor.answering.add(call)
-
-    def cancelled(self, call: Call, complain: bool = False) -> None:
-        """
-        The requestor does not want the answer any more.
-
-        @param complain: whether an answer is an error of the provider from now on.
-        """
-        call.provider.release(call.provider_id, complain)
-        self._drop(call)
-
-    def provider_left(self, provider: Provider) -> None:
-        """
-        C{provider} has disconnected: end or reroute its calls.
-        """
-        self._slices.do(self._take_calls(provider))
-
-    def _take_calls(self, provider: Provider) -> Iterator[None]:
-        for call in list(provider.running.values()):
-            # Some may have ended meanwhile.
-            if provider.running.get(call.provider_id) is not call:
-                continue
-            if call.requestor.connection.closed:
-                self._end(call)
-            elif self._may_reroute(call):
-                self.rejected(call)
-            else:
-                self.lost(call)
-            yield
-
-    def _may_reroute(self, call: Call) -> bool:
-        """
-        Whether another provider may be asked if that of C{call} disconnects.
-        """
-        return not call.accepted or self._settings.reroute_accepted
-
-    def requestor_left(self, requestor: Requestor) -> None:
-        """
-        C{requestor} has disconnected: end its calls.
-        """
-        self._slices.do(self._drop_calls(requestor))
-
-    def _drop_calls(self, requestor: Requestor) -> Iterator[None]:
-        for call in list(requestor.calls.values()):
-            # Some may have ended meanwhile.
-            if requestor.calls.get(call.id) is call:
-                # The provider may still answer. That is no mistake, so it gets no error.
-                self.cancelled(call)
-                yield
-
-    # -- steps
-
-    def _ask(self, call: Call, providers: Sequence[Provider]) -> None:
-        provider = providers[0] if len(providers) == 1 else self._choose(providers)
-        requestor = call.requestor
-        requestor.accepting.add(call)
-        requestor.answering.add(call)
-        provider.ask(call)
-
-    def _ask_another(self, call: Call) -> None:
-        """
-        Give the call, which has no provider now, to a provider that was not asked yet.
-        """
-        asked = call.asked
-        if asked is None:
-            asked = call.asked = set()
-        asked.add(call.provider)
-        requestor = call.requestor
-        requestor.accepting.remove(call)
-        requestor.answering.remove(call)
-        others: list[Provider] = [provider for provider in self._find(call.name) if provider not in asked]
-        if not others and self._remote_providers is not None and not requestor.is_node:
-            others = [provider for provider in self._remote_providers.find(call.name) if provider not in asked]
-        if others:
-            requestor.rerouted(call)
-            self._ask(call, others)
-        else:
-            self._drop(call)
-            self._fail(call, RpcAction.NO_RPC_PROVIDER)
-
-    def _not_accepted(self, call: Call) -> None:
-        provider = call.provider
-        provider.release(call.provider_id)
-        if provider.provides(call.name):
-            self._drop(call)
-            self._fail(call, RpcAction.ACCEPT_TIMEOUT)
-        else:
-            self._ask_another(call)
-
-    def _not_answered(self, call: Call) -> None:
-        provider = call.provider
-        provider.release(call.provider_id)
-        self._drop(call)
-        self._fail(call, RpcAction.RESPONSE_TIMEOUT if provider.executes else RpcAction.NO_RPC_PROVIDER)
-
-    def _end(self, call: Call) -> None:
-        call.provider.release(call.provider_id)
-        self._drop(call)
-
-    def _drop(self, call: Call) -> None:
-        """
-        The call is over, and its provider does not have it any more.
-        """
-        requestor = call.requestor
-        del requestor.calls[call.id]
-        requestor.size -= call.size
-        self._room.give(call.size + CALL_BYTES)
-        requestor.answering.remove(call)
-        if not call.accepted:
-            requestor.accepting.remove(call)
-
-    def _fail(self, call: Call, action: RpcAction) -> None:
-        call.requestor.connection.send(Message(_RPC, action, call.name, correlation_id=call.id, is_error=True))
+            self._calls.rejected(call)
 
 
 def _too_many(message: Message) -> Message:

@@ -4,7 +4,8 @@ Tests of the RPC topic on several nodes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,31 +13,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.settings import RpcSettings
 from dstwist.limits.budgets import Budget
 from dstwist.protocol.constants import RpcAction, Topic
-from dstwist.protocol.dialect import PROTOBUF, Dialect
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.rpc.service import RpcService
 from tests.cluster.stage import Stage
 from tests.fakes import FakeConnection
+from tests.services.rpc.cases import PROVIDE, UNPROVIDE, rpc
 
-ACK_TIMEOUT = 1.0
-RESPONSE_TIMEOUT = 10.0
-
+# The actions by their names, and the errors that end a call.
 REQUEST, ACCEPT, REJECT = RpcAction.REQUEST, RpcAction.ACCEPT, RpcAction.REJECT
 RESPONSE, REQUEST_ERROR = RpcAction.RESPONSE, RpcAction.REQUEST_ERROR
 NO_RPC_PROVIDER = RpcAction.NO_RPC_PROVIDER
 ACCEPT_TIMEOUT, RESPONSE_TIMEOUT_ERROR = RpcAction.ACCEPT_TIMEOUT, RpcAction.RESPONSE_TIMEOUT
-
-
-def rpc(action: RpcAction, call_id: str = "x", data: Any = None, **fields: Any) -> Message:
-    return Message(Topic.RPC, action, "add", data, correlation_id=call_id, **fields)
-
-
-def failed(action: RpcAction, call_id: str = "x") -> Message:
-    """
-    The message that ends a call without an answer.
-    """
-    return rpc(action, call_id, is_error=True)
 
 
 class NodesTestCase(SynchronousTestCase):
@@ -50,16 +38,18 @@ class NodesTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.build()
 
-    def build(self, **settings: Any) -> None:
+    def build(self, first: Mapping[str, Any] = MappingProxyType({}), **settings: Any) -> None:
         """
         Make and start the nodes.
+
+        @param first: settings of the first node only.
         """
         self.stage = Stage(self, self.count)
         self.rooms: list[Budget] = []
         self.services: list[RpcService] = []
         self.chosen_from: list[int] = []
         for _ in self.stage.nodes:
-            self.serve(len(self.services), **settings)
+            self.serve(len(self.services), **settings, **({} if self.services else first))
         self.stage.start()
 
     def serve(self, number: int, **settings: Any) -> None:
@@ -77,22 +67,20 @@ class NodesTestCase(SynchronousTestCase):
         self.chosen_from.append(len(providers))
         return providers[0]
 
-    def provider(self, number: int, *names: str, dialect: Dialect = PROTOBUF) -> FakeConnection:
+    def provider(self, number: int) -> FakeConnection:
         """
-        A new client of a node that provides C{names}; by default C{add}. The other nodes may know that at once.
+        A new client of a node that provides C{add}. The other nodes may know that when this returns.
         """
-        connection = FakeConnection("bob", dialect=dialect)
-        provide = Message(Topic.RPC, RpcAction.PROVIDE, names=names or ("add",), correlation_id="0")
-        self.services[number].handle(provide, connection)
+        connection = FakeConnection("bob")
+        self.services[number].handle(PROVIDE, connection)
         self.stage.turn()
-        self.assertEqual(connection.take(), [provide.ack()])
+        self.assertEqual(connection.take(), [PROVIDE.ack()])
         return connection
 
     def unprovide(self, number: int, connection: FakeConnection) -> None:
-        unprovide = Message(Topic.RPC, RpcAction.UNPROVIDE, names=("add",), correlation_id="1")
-        self.services[number].handle(unprovide, connection)
+        self.services[number].handle(UNPROVIDE, connection)
         self.stage.turn()
-        self.assertEqual(connection.take(), [unprovide.ack()])
+        self.assertEqual(connection.take(), [UNPROVIDE.ack()])
 
     def request(
         self, number: int, call_id: str = "x", data: Any = b"1", requestor: FakeConnection | None = None
