@@ -22,7 +22,7 @@ def part_of(text: str, parts: int) -> int:
     """
     The number of the part that has C{text}, if a set is sent in C{parts} parts.
     """
-    return hash_of(text) % parts
+    return hash_of(text) % parts if parts > 1 else 0
 
 
 class DigestedSet:

@@ -60,6 +60,8 @@ class Directory:
         self._owner_observers: dict[str, Observer] = {}
         # The partitions in which something has changed in this turn.
         self._changed: dict[int, None] = {}
+        # They are so many that some of them wait for a later turn.
+        self._is_behind = False
         self._call: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
         self._peers = peers
@@ -160,6 +162,9 @@ class Directory:
         self._holdings.send_digests()
         sums: dict[str, list[list[int]]] = {}
         for number, partition in self._owned.items():
+            if self._is_behind and number in self._changed:
+                # This node tells of it in a later turn, and repeats nothing before that.
+                continue
             if self._membership.may_decide(number):
                 partition.decide()
                 partition.ask()
@@ -230,11 +235,16 @@ class Directory:
 
     def _decide(self) -> None:
         self._call = None
-        changed, self._changed = self._changed, {}
-        for number in changed:
+        room = self._settings.names_per_item
+        while self._changed and room > 0:
+            number = next(iter(self._changed))
+            del self._changed[number]
             partition = self._owned.get(number)
             if partition is not None and self._membership.may_decide(number):
-                partition.decide()
+                room -= partition.decide()
+        self._is_behind = bool(self._changed)
+        if self._is_behind and self._call is None:
+            self._call = self._clock.callLater(0, self._decide)
 
     # -- messages
 

@@ -246,9 +246,11 @@ class OwnedPartition:
 
     # -- what the owner decides; called only while this node may decide
 
-    def decide(self) -> None:
+    def decide(self) -> int:
         """
         Tell watchers what has changed.
+
+        @return: the number of names that may have changed.
         """
         members = self._members
         if not self.is_complete:
@@ -274,6 +276,7 @@ class OwnedPartition:
         for node, states in rows.items():
             for start in range(0, len(states), size):
                 self._send(node, [messages.STATES, self.number, self.token, states[start : start + size]])
+        return len(changed)
 
     def ask(self) -> None:
         """

@@ -55,6 +55,7 @@ class Peers:
         self._bus = bus
         self._clock = clock
         self._items_per_turn = settings.items_per_turn
+        self._names_per_turn = settings.names_per_item
         self._fields: dict[str, Sequence[Check]] = {}
         self._handlers: dict[str, Callable[..., object]] = {}
         self._node = membership.node
@@ -112,7 +113,7 @@ class Peers:
         self._call = None
         for node in list(self._queues):
             queue = self._queues[node]
-            items = [queue.popleft() for _ in range(min(len(queue), self._items_per_turn))]
+            items = self._take(queue)
             if not queue:
                 del self._queues[node]
             if node != self._node:
@@ -123,6 +124,18 @@ class Peers:
                 self._handle(node, item)
         if self._queues and self._call is None:
             self._call = self._clock.callLater(0, self._flush)
+
+    def _take(self, queue: deque[Item]) -> list[Item]:
+        """
+        Take the items of one message from C{queue}: so many that the receiver handles them in a short turn.
+        """
+        items: list[Item] = []
+        room = self._names_per_turn
+        while queue and room > 0 and len(items) < self._items_per_turn:
+            item = queue.popleft()
+            items.append(item)
+            room -= sum(len(field) for field in item if type(field) is list)
+        return items
 
     def _payload(self, payload: bytes) -> None:
         try:

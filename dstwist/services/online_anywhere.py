@@ -124,7 +124,8 @@ class OnlineAnywhere:
         self._unheard.stop()
         self._time_slices.stop()
         self._stop_all_timer()
-        self._stop_waiting()
+        for _ in self._stop_waiting():
+            pass
 
     # -- what clients ask for
 
@@ -285,23 +286,29 @@ class OnlineAnywhere:
                 self._linger(user)
 
     def _learned(self, user: str) -> None:
-        for waiting in list(self._waited_for.get(user, ())):
-            assert waiting.unknown is not None
-            waiting.unknown.discard(user)
-            self._waits_no_more(waiting, user)
-            if not waiting.unknown:
-                self._end_waiting(waiting)
+        if user in self._waited_for:
+            self._time_slices.do(self._learning(user))
 
-    def _stop_waiting(self) -> None:
+    def _learning(self, user: str) -> Iterator[None]:
+        for waiting in list(self._waited_for.get(user, ())):
+            if waiting.unknown is not None and user in waiting.unknown:
+                waiting.unknown.discard(user)
+                self._waits_no_more(waiting, user)
+                if not waiting.unknown:
+                    self._end_waiting(waiting)
+            yield
+
+    def _stop_waiting(self) -> Iterator[None]:
         waiting = dict.fromkeys(self._waiting_for_all)
         for others in self._waited_for.values():
             waiting.update(others)
         for each in waiting:
             self._end_waiting(each)
+            yield
 
     def _all_told(self) -> None:
         # All users that requests wait for are known as well.
-        self._stop_waiting()
+        self._time_slices.do(self._stop_waiting())
 
     # -- who comes and goes
 
@@ -358,7 +365,7 @@ class OnlineAnywhere:
 
     def _bus_lost(self) -> None:
         # Nothing can be learned now.
-        self._stop_waiting()
+        self._time_slices.do(self._stop_waiting())
 
     def _bus_back(self) -> None:
         for user in list(self._unheard):

@@ -93,8 +93,9 @@ class PresenceService:
             Topic.PRESENCE, limit=max_subscriptions, room=room, outgoing=outgoing, clock=clock
         )
         self._clock = clock
-        # The subscribers to all users that have no acknowledgement yet.
+        # The subscribers to all users that have no acknowledgement yet, and whether there is no other one.
         self._muted: set[IRequester] = set()
+        self._all_wait = False
         self._anywhere: OnlineAnywhere | None = None
         self._learn_time = 0.0
         if cluster is None:
@@ -137,13 +138,16 @@ class PresenceService:
         # The client may have gone before its permission was decided.
         if sender.closed:
             return
+        first = EVERYONE not in self.all_users
         if not self.all_users.add(EVERYONE, sender):
             sender.send(message.error("MULTIPLE_SUBSCRIPTIONS", EVERYONE, flagged=False))
         elif self._anywhere is not None:
             told = self._anywhere.learn_all(self._clock.seconds() + self._learn_time)
             if told is not None:
+                self._all_wait = self._all_wait or first
                 sender.do(self._subscribing_all(told, message, sender))
                 return
+            self._all_wait = False
         sender.send(message.ack())
 
     def _subscribing_all(self, told: Deferred[None], message: Message, sender: IRequester) -> Work:
@@ -153,7 +157,9 @@ class PresenceService:
             yield told
         finally:
             self._muted.discard(sender)
-            self.all_users.unmute(EVERYONE, sender)
+            if self.all_users.is_subscribed(EVERYONE, sender):
+                self.all_users.unmute(EVERYONE, sender)
+                self._all_wait = False
         sender.send(message.ack())
 
     def _unsubscribe_all(self, message: Message, sender: IRequester) -> None:
@@ -294,7 +300,9 @@ class PresenceService:
                 answer[user] = online
 
     def _tell(self, to_all: PresenceAction, to_some: PresenceAction, user: str) -> None:
-        self.all_users.publish_to(EVERYONE, Message(Topic.PRESENCE, to_all, user))
+        # While this node is told of all users, there may be very many of them.
+        if EVERYONE in self.all_users and not self._all_wait:
+            self.all_users.publish_to(EVERYONE, Message(Topic.PRESENCE, to_all, user))
         if user in self.single_users:
             told = {
                 connection

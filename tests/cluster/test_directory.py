@@ -13,6 +13,7 @@ from dstwist.cluster.digest import GONE, State
 from dstwist.cluster.directory import Directory
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item, encode
+from dstwist.cluster.owned import OwnedPartition
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table_memory import MemoryTable
@@ -81,6 +82,34 @@ class DirectoryTests(SynchronousTestCase):
         self.assertEqual(self.ann.told, [])
         self.wait(1.6)
         self.assertEqual(sorted(self.ann.told), [(name, GONE) for name in "abc"])
+
+    def test_very_many(self) -> None:
+        """
+        An owner tells very many names over several turns.
+        """
+        names = [f"user{number}" for number in range(4 * SETTINGS.names_per_item)]
+        for name in names:
+            self.bob.directory.hold("u", name)
+        self.wait(1)
+        turns: list[int] = []
+        turn, decide = Directory._decide, OwnedPartition.decide
+
+        def counted(partition: OwnedPartition) -> int:
+            count = decide(partition)
+            turns[-1] += count
+            return count
+
+        def counting(directory: Directory) -> None:
+            turns.append(0)
+            turn(directory)
+
+        self.patch(Directory, "_decide", counting)
+        self.patch(OwnedPartition, "decide", counted)
+        self.ann.directory.watch_all("u")
+        self.wait(0.1)
+        self.assertEqual(sorted(name for name, _ in self.ann.told), sorted(names))
+        # One partition is told as a whole.
+        self.assertLess(max(turns), 1.5 * SETTINGS.names_per_item)
 
     def test_moved(self) -> None:
         """

@@ -19,7 +19,7 @@ from dstwist.cluster.table_memory import MemoryTable
 from tests.fakes import BusyClock
 from tests.logs import Lines
 
-SETTINGS = ClusterSettings(partitions=2, items_per_turn=2)
+SETTINGS = ClusterSettings(partitions=2, items_per_turn=2, names_per_item=4)
 
 
 class PeersTests(SynchronousTestCase):
@@ -86,6 +86,19 @@ class PeersTests(SynchronousTestCase):
         self.assertEqual(len(self.got["bob"]), 2)
         self.turn(4)
         self.assertEqual([item[2] for item in self.items("bob")], [0, 1, 2, 3, 4])
+
+    def test_names(self) -> None:
+        """
+        Items with many names are spread over more turns.
+        """
+        got: list[int] = []
+        self.bob.handle("names", (fields.list_of(fields.text),), lambda sender, names: got.append(len(names)))
+        for count in (5, 1, 4, 1):
+            self.ann.send(self.bob_membership.node, ["names", ["x"] * count])
+        self.turn()
+        for expected in ([5], [5, 1, 4], [5, 1, 4, 1]):
+            self.assertEqual(got, expected)
+            self.turn(1)
 
     def test_self(self) -> None:
         """

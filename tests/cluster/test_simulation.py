@@ -157,12 +157,12 @@ def no_collecting() -> Patches:
     A new owner does not wait for the members.
     """
 
-    def complete(decide: Callable[..., None]) -> Callable[..., None]:
-        def mutated(self: OwnedPartition) -> None:
+    def complete(decide: Callable[..., int]) -> Callable[..., int]:
+        def mutated(self: OwnedPartition) -> int:
             if not self.is_complete:
                 self.is_complete = True
                 self._changed.update(dict.fromkeys(self._watchers))
-            decide(self)
+            return decide(self)
 
         return mutated
 
