@@ -23,7 +23,7 @@ from dstwist.auth.methods import build_authentication
 from dstwist.auth.methods import describe as describe_authentication
 from dstwist.auth.reload import AuthReload
 from dstwist.client_side import ClientSide
-from dstwist.cluster.single import SingleNode
+from dstwist.cluster.from_settings import build_cluster
 from dstwist.config.limits import LimitSettings
 from dstwist.config.load import ignored_in_programs, load
 from dstwist.config.settings import Settings
@@ -135,10 +135,11 @@ class Node(NodeService):
         plugins = Plugins(settings.plugins, reactor, label)
         if plugins:
             self._users.observe_connections(plugins.logged_in, plugins.logged_out)
+        self._cluster = cluster = build_cluster(settings, stores.arbiter, reactor, reactor)
         topics = TopicBuilder(
             settings,
             reactor,
-            SingleNode(),
+            cluster,
             self._users,
             outgoing,
             self._permission,
@@ -199,7 +200,7 @@ class Node(NodeService):
             self._watchers(rules, logins, reactor),
             self._started_in_turn(self._dependencies(reactor), reactor),
             self._started_in_turn([Dependency(*part) for part in plugins.parts(self.api)], reactor),
-            None,
+            None if cluster is None else cluster.hand_over,
             self._check,
             self._client_side,
             log_limit,
@@ -286,6 +287,9 @@ class Node(NodeService):
             Dependency("cache", stores.cache, lambda: stores.cache_description),
             Dependency("authentication", self._authenticator, lambda: describe_authentication(settings.auth)),
         ]
+        cluster = self._cluster
+        if cluster is not None:
+            found.append(Dependency("cluster", cluster, lambda: cluster.description))
         if settings.exit_on_fatal_error:
             watch = LossWatch(
                 [("storage", stores.storage), ("cache", stores.cache)],

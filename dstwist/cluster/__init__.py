@@ -4,7 +4,8 @@ Other nodes. A shared store decides; a message bus carries the news.
 ==========================  =========================================================================================
 module                      task
 ==========================  =========================================================================================
-L{.single}                  a cluster of one, which does nothing: the only one that a node uses so far
+L{.single}                  a cluster of one, which does nothing
+L{.from_settings}           builds the part of a node from the settings
 L{.node}                    the part that one node takes: all of the following together
 L{.joining}                 its start waits until the others have heard of it
 B{members}
@@ -14,6 +15,7 @@ L{.members}                 the part that this node takes: renews its lease, wri
 L{.peers}                   direct messages between members
 L{.messages}, L{.fields}    their format, and the checks of their fields
 B{names}
+L{.kinds}                   the kinds of names
 L{.directory}               which nodes hold a name, and which nodes are told so
 L{.holdings}                the names that this node holds and watches, and what it has been told
 L{.owned}                   a partition that this node owns

@@ -19,9 +19,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from dstwist.cluster.node import ClusterNode
+from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import ICluster, IPermission, ITopicService
+from dstwist.interfaces import IPermission, ITopicService
 from dstwist.limits.budgets import Budget
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.permission.denials import Denials
@@ -76,6 +78,7 @@ class TopicBuilder:
     """
     Makes the services of one node.
 
+    @param cluster: C{None}: there are no other nodes.
     @param offers: decides which names are offered to which listeners; C{None}: all matching names are.
     @param denials: is told of requests that are denied.
     """
@@ -84,7 +87,7 @@ class TopicBuilder:
         self,
         settings: Settings,
         reactor: Any,
-        cluster: ICluster,
+        cluster: ClusterNode | None,
         users: UserRegistry,
         outgoing: OutgoingBytes,
         permission: IPermission,
@@ -123,7 +126,7 @@ class TopicBuilder:
 
     def _build_events(self) -> None:
         subscriptions, listeners = self._registries(Topic.EVENT)
-        self._topics.by_topic[Topic.EVENT] = EventService(subscriptions, listeners, self._cluster)
+        self._topics.by_topic[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
         self._topics.grant_types += (
             GrantType(subscriptions, Topic.EVENT, EventAction.SUBSCRIBE, EventAction.SUBSCRIBE),
             GrantType(listeners, Topic.EVENT, EventAction.LISTEN, EventAction.LISTEN),
@@ -135,7 +138,7 @@ class TopicBuilder:
         self._topics.by_topic[Topic.RECORD] = self._topics.records = RecordService(
             subscriptions,
             listeners,
-            self._cluster,
+            SingleNode(),
             self._permission,
             self._tiers,
             self._settings.record,
@@ -155,7 +158,9 @@ class TopicBuilder:
             Topic.RPC, "MULTIPLE_PROVIDERS", limit, self._subscription_bytes, clock=self._reactor
         )
         self._topics.subscriptions[Topic.RPC] = providers
-        service = RpcService(providers, self._settings.rpc, self._reactor, room=self._pending_bytes)
+        service = RpcService(
+            providers, self._settings.rpc, self._reactor, room=self._pending_bytes, cluster=self._cluster
+        )
         self._topics.by_topic[Topic.RPC] = service
         self._topics.stop_before_closing.append(service)
         self._topics.grant_types.append(GrantType(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
@@ -163,7 +168,13 @@ class TopicBuilder:
     def _build_presence(self) -> None:
         limit = self._settings.limits.max_subscriptions
         presence = PresenceService(
-            self._users, self._settings.presence, self._reactor, limit, self._subscription_bytes, self._outgoing
+            self._users,
+            self._settings.presence,
+            self._reactor,
+            limit,
+            self._subscription_bytes,
+            self._outgoing,
+            self._cluster,
         )
         self._topics.by_topic[Topic.PRESENCE] = presence
         self._topics.stop_before_closing.append(presence)

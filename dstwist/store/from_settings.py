@@ -55,6 +55,13 @@ class Stores(NamedTuple):
     storage_description: str
 
     @property
+    def arbiter(self) -> IStore:
+        """
+        The store that decides about the records that are not in the cache only.
+        """
+        return self.cache if self.storage is None else self.storage
+
+    @property
     def lasting(self) -> IStore | None:
         """
         The store whose records survive the server: the storage, or a Redis without a storage behind it.

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from twisted.internet.task import Clock
 
-from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
 from dstwist.limits.outgoing_bytes import OutgoingBytes
@@ -36,7 +35,7 @@ class TopicBuilderTests(RequesterTestCase):
         return TopicBuilder(
             settings,
             self.clock,
-            SingleNode(),
+            None,
             self.users,
             OutgoingBytes(self.clock),
             permission,
