@@ -52,6 +52,7 @@ from dstwist.plugins import PluginContext
 from dstwist.plugins.hosting import Plugins
 from dstwist.reload.on_sighup import Reloads
 from dstwist.routing.router import Router
+from dstwist.scheduling.clocks import wall_time
 from dstwist.services.topics import TopicBuilder
 from dstwist.startup_checks import (
     tell_of_open_files,
@@ -128,7 +129,7 @@ class Node(NodeService):
         admission = Admission(settings.limits, reactor, connections_within(self._files))
         tiers = TieredStore(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(
-            settings.permission, reactor.seconds, tiers.load, PluginContext(reactor, stores.storage)
+            settings.permission, wall_time(reactor), tiers.load, PluginContext(reactor, stores.storage)
         )
         outgoing = _outgoing(settings.limits, reactor)
         denials = Denials(self._permission, settings.logger.log_denied)

@@ -44,6 +44,7 @@ from dstwist.process.out_of_memory import Shortage, grow_stack
 from dstwist.process.polling import bound_polls
 from dstwist.process.server import Server, make_files
 from dstwist.process.service_manager import ServiceManager
+from dstwist.process.steady_timers import steady_timers
 from dstwist.process.waking import light_wakes
 
 #: The exit status if the options or the configuration cannot be used.
@@ -145,6 +146,8 @@ def makeService(options: Mapping[str, Any]) -> Server:
     signals.hold()
     twistd: MutableMapping[str, Any] = getattr(options, "parent", None) or {}
     try:
+        # First, so that all that begins to measure time has the same clock.
+        steady_timers(reactor)
         make_files(twistd, options["data-dir"])
         raise_limit()
         node = build_node(options, reactor, os.environ)

@@ -34,6 +34,7 @@ from dstwist.config.auth import JwtSettings
 from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, Login
 from dstwist.log import Logger, about
 from dstwist.protocol.jsontext import dumps
+from dstwist.scheduling.clocks import wall_time
 
 # Not checked by PyJWT: times are compared here, by the clock of the reactor, and user ids have a check of their own.
 _OPTIONS: Any = dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat", "verify_sub", "verify_jti"), False)
@@ -62,7 +63,7 @@ class TokenAuthentication:
     def __init__(self, settings: JwtSettings, keys: IKeys, clock: IReactorTime) -> None:
         self._settings = settings
         self._keys = keys
-        self._clock = clock
+        self._wall_time = wall_time(clock)
         # With None, PyJWT refuses a token that names an audience; with an empty list it would not.
         self._audience = list(settings.audience) or None
         self._issuer = list(settings.issuer) or None
@@ -132,7 +133,7 @@ class TokenAuthentication:
 
     def _accept(self, claims: Mapping[str, Any]) -> Login:
         settings = self._settings
-        now = self._clock.seconds()
+        now = self._wall_time()
         expires, begins = _time(claims, "exp"), _time(claims, "nbf")
         if expires is None and settings.require_expiry:
             raise _Refused("it has no expiry (exp)")

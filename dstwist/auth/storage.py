@@ -34,6 +34,7 @@ from dstwist.errors import StoreError
 from dstwist.interfaces import HandshakeData, IAuthenticator, ILifecycle, IStore, Login, Record
 from dstwist.log import Logger, about
 from dstwist.protocol.jsontext import dumps
+from dstwist.scheduling.clocks import wall_time
 
 
 @implementer(IAuthenticator, ILifecycle)
@@ -50,6 +51,7 @@ class StorageAuthentication:
         self._store = store
         self._pool = pool
         self._clock = clock
+        self._wall_time = wall_time(clock)
         self._passwords = Passwords(settings)
         # By user name: locks of the users that are being created.
         self._making: dict[str, DeferredLock] = {}
@@ -126,7 +128,7 @@ class StorageAuthentication:
             "username": name,
             "password": stored,
             "clientData": {"id": str(uuid.uuid4())},
-            "serverData": {"created": int(self._clock.seconds() * 1000)},
+            "serverData": {"created": int(self._wall_time() * 1000)},
         }
         self._log.info(
             "STORAGE_AUTH | REGISTERING_USER | Adding new user {name} ({client.place})",

@@ -8,9 +8,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.interfaces import IRequester
 from dstwist.log import Logger, about
+from dstwist.scheduling.clocks import wall_time
 
-# The time of day may be set forward, so the time that is left is computed again at least this often, in seconds.
-_MAX_WAIT_SECONDS = 3600.0
+# The time of day may be set, so the time that is left is computed again at least this often, in seconds.
+_MAX_WAIT_SECONDS = 60.0
 
 
 class Expiry:
@@ -26,17 +27,18 @@ class Expiry:
         self._connection = connection
         self._when = when
         self._clock = clock
+        self._wall_time = wall_time(clock)
         self._call: IDelayedCall | None = None
         connection.on_close(self._stop)
         self._await()
 
     def _await(self) -> None:
-        wait = min(max(self._when - self._clock.seconds(), 0.0), _MAX_WAIT_SECONDS)
+        wait = min(max(self._when - self._wall_time(), 0.0), _MAX_WAIT_SECONDS)
         self._call = self._clock.callLater(wait, self._check)
 
     def _check(self) -> None:
         self._call = None
-        if self._clock.seconds() < self._when:
+        if self._wall_time() < self._when:
             self._await()
             return
         self._log.info(

@@ -56,6 +56,7 @@ from dstwist.interfaces import HandshakeData
 from dstwist.log import Logger, about
 from dstwist.protocol.jsontext import dumps, loads
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_json, weigh_name
+from dstwist.scheduling.clocks import steady_time, wall_time
 from dstwist.scheduling.deadlines import Deadlines
 
 #: How many bytes of memory the remembered logins may take, as far as they can be estimated.
@@ -81,7 +82,8 @@ class RequestLogins:
     def __init__(self, logins: Logins, lifetime: float, clock: IReactorTime) -> None:
         self._logins = logins
         self._lifetime = lifetime
-        self._seconds = clock.seconds
+        self._seconds = steady_time(clock)
+        self._wall_time = wall_time(clock)
         self._secret = secrets.token_bytes(32)
         self._pending: dict[bytes, _SharedLogin] = {}
         self._remembered: dict[bytes, _RememberedLogin] = {}
@@ -182,15 +184,15 @@ class RequestLogins:
     def _has_ended(self, decision: LoginDecision) -> bool:
         assert decision.login is not None
         expires_at = decision.login.expires_at
-        return expires_at is not None and expires_at <= self._seconds()
+        return expires_at is not None and expires_at <= self._wall_time()
 
     def _recall(self, key: bytes) -> LoginDecision | None:
         remembered = self._remembered.get(key)
         if remembered is None:
             return None
-        # The time of day may be set back; timers and deadlines are late then.
+        # Timers are late if they are those of the wall clock, and that was put back.
         age = self._seconds() - remembered.since
-        if 0 <= age < self._lifetime and not self._has_ended(remembered.decision):
+        if age < self._lifetime and not self._has_ended(remembered.decision):
             return remembered.decision
         self._deadlines.remove(key)
         self._remove(key)

@@ -30,7 +30,6 @@ L{dstwist.scheduling.time_slices} tells how long work is cut to fit into turns.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
@@ -39,6 +38,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.log import Logger
+from dstwist.scheduling.clocks import steady_time
 
 #: How long one party may keep all others waiting, in seconds.
 TIME_SLICE = 0.005
@@ -63,8 +63,7 @@ class Turns:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        # The clock of a test stands for both clocks.
-        self.now: Callable[[], float] = time.monotonic if clock.seconds is time.time else clock.seconds
+        self.now = steady_time(clock)
         self.deadline = self.now() + UNMARKED_TURN_LENGTH
         self._fresh: deque[Callable[[], None]] = deque()
         self._waiting: deque[Callable[[], None]] = deque()

@@ -45,6 +45,7 @@ from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import ANY_VERSION, Change, Done, ICallbackStore, ISharedStore, IStoreStatus, Record
 from dstwist.log import Logger
+from dstwist.scheduling.clocks import wall_time
 from dstwist.scheduling.firing import fire
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.scheduling.turns import Turns
@@ -96,7 +97,7 @@ class SqliteStore:
         self.path = path
         self._reactor = reactor
         self._max_waiting = max_waiting
-        removed = RemovedVersions(record or RecordSettings(), reactor.seconds)
+        removed = RemovedVersions(record or RecordSettings(), wall_time(reactor))
         self._file = SqliteFile(path, synchronous, max_bytes, busy_timeout, removed, self._tell)
         self._jobs: queue.SimpleQueue[_Batch | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None

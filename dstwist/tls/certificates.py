@@ -35,6 +35,7 @@ from dstwist.errors import ConfigError
 from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger
 from dstwist.reload.files import FileWatch
+from dstwist.scheduling.clocks import wall_time
 from dstwist.scheduling.turns import Turns
 from dstwist.tls.context import Served, TlsConnection, common_names, openssl_reasons, serve
 
@@ -66,7 +67,7 @@ class ServerCertificate:
         self._settings = self._read()
         self.served: Served = serve(self._settings, path)
         self._calls: list[LoopingCall] = []
-        self._seconds: Any = None
+        self._wall_time: Any = None
 
     @property
     def asks(self) -> bool:
@@ -82,7 +83,7 @@ class ServerCertificate:
         """
         Log the certificate; from now on watch the files, and warn before the certificate expires.
         """
-        self._seconds = clock.seconds
+        self._wall_time = wall_time(clock)
         self._say("TLS_CERTIFICATE | {path}: serving {what}", what=self.served.describe())
         self._warn_of_permissions()
         self._call_every(DAY_SECONDS, clock, self._check_expiry, now=True)
@@ -108,7 +109,7 @@ class ServerCertificate:
         self._watch.reset()
         settings = self._read()
         served = serve(settings, self.path)
-        now = self._seconds() if self._seconds is not None else None
+        now = self._wall_time() if self._wall_time is not None else None
         if now is not None and served.expires_at <= now < self.served.expires_at:
             raise ConfigError(self.path, f"the new certificate has expired already: {served.describe()}")
         self._settings, self.served = settings, served
@@ -146,7 +147,7 @@ class ServerCertificate:
 
     def _check_expiry(self) -> None:
         served = self.served
-        left = served.expires_at - self._seconds()
+        left = served.expires_at - self._wall_time()
         days = max(0, int(left // DAY_SECONDS))
         if left <= 0:
             self._log.error(

@@ -13,6 +13,7 @@ from jwt import encode
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from dstwist.auth import jwt as jwt_module
 from dstwist.auth.jwt import TokenAuthentication
 from dstwist.auth.keys import ConfiguredKey, IKeys, PublishedKeys
 from dstwist.config.auth import JwtSettings
@@ -92,6 +93,15 @@ class TokenAuthenticationTests(TokenCase):
         A good token lets its subject in, until it expires.
         """
         self.assertEqual(self.login(token=self.token()), Login(True, "chris", expires_at=NOW + 60))
+
+    def test_time_of_day(self) -> None:
+        """
+        A token expires by the time of day, which need not be that of the timers.
+        """
+        self.patch(jwt_module, "wall_time", lambda clock: lambda: NOW + 60.0)
+        self.make()
+        self.assertEqual(self.outcome(self.token()), "token expired")
+        self.assertEqual(self.outcome(self.token(exp=NOW + 61)), "chris")
 
     def test_claims(self) -> None:
         """

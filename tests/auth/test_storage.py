@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from dstwist.auth import storage
 from dstwist.auth.hashing import Passwords, hash_pbkdf2
 from dstwist.auth.storage import StorageAuthentication
 from dstwist.config.users import StorageSettings
@@ -278,6 +279,15 @@ class CreateUserTests(StorageCase):
         for _ in range(4):
             self.store.answer()
         self.assertEqual(self.store.writes, ["users/cat", "users/dog"])
+
+    def test_time_of_day(self) -> None:
+        """
+        The time at which a user is created is a time of day, which need not be that of the timers.
+        """
+        self.patch(storage, "wall_time", lambda clock: lambda: 1.8e9)
+        self.make(create_user=True)
+        login = self.login(username="bob", password="secret")
+        self.assertEqual(login.server_data, {"created": 1800000000000})
 
     def test_not_created(self) -> None:
         """

@@ -4,6 +4,7 @@ Logins that end at a certain time.
 
 from __future__ import annotations
 
+from dstwist.connections import expiry
 from dstwist.interfaces import Login
 from tests.connections.stage import ConnectionTestCase
 
@@ -34,6 +35,20 @@ class ExpiryTests(ConnectionTestCase):
         self.authenticator.decisions = [Login(True, "ann", expires_at=9.0)]
         self.log_in()
         self.clock.advance(0)
+        self.assertEqual(self.link.closed, (1008, "login expired"))
+
+    def test_time_of_day(self) -> None:
+        """
+        If the time of day is put forward, the connection of a login that has ended is closed within a minute.
+        """
+        now = [1000.0]
+        self.patch(expiry, "wall_time", lambda clock: lambda: now[0])
+        self.authenticator.decisions = [Login(True, "ann", expires_at=5000.0)]
+        self.log_in()
+        self.keep_alive(120)
+        self.assertIsNone(self.link.closed)
+        now[0] = 5000.0
+        self.keep_alive(60)
         self.assertEqual(self.link.closed, (1008, "login expired"))
 
     def test_left_before_expiry(self) -> None:

@@ -292,14 +292,27 @@ class RememberedTests(RequestLoginCase):
             self.assertEqual((decision.outcome, decision.client_data), (Outcome.REFUSED, b'{"error":"login expired"}'))
         self.assertEqual(lines.of("info"), ["AUTH_EXPIRED | the login of client (192.0.2.1, /api, #1) has expired"] * 2)
 
-    def test_clock_is_set_back(self) -> None:
+    def test_late_timers(self) -> None:
         """
-        If the time of day is set back, a login is not remembered until the old time is reached again.
+        If timers are late, because the time of day was set back, a login is remembered for no longer.
         """
-        self.clock.advance(1000)
         self.build_slow()
         self.accept()
-        self.clock.rightNow -= 500
+        self.clock.rightNow += 1000
+        self.assertFalse(self.is_remembered())
+
+    def test_time_of_day(self) -> None:
+        """
+        A remembered login ends at its time of day, which is no duration.
+        """
+        now = [1000.0]
+        self.patch(request_logins, "wall_time", lambda clock: lambda: now[0])
+        slow = self.build_slow()
+        login = self.logins.login(CLIENT, ANN)
+        slow.decide(Login(True, "ann", expires_at=1001.0))
+        self.assertIs(self.successResultOf(login).outcome, Outcome.ACCEPTED)
+        self.assertTrue(self.is_remembered())
+        now[0] = 1001.0
         self.assertFalse(self.is_remembered())
 
     def test_memory(self) -> None:

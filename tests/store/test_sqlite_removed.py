@@ -9,6 +9,7 @@ from typing import Any
 
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import Record
+from dstwist.store import sqlite
 from dstwist.store.sqlite import SqliteStore
 from dstwist.store.sqlite_removed import is_utf8
 from tests.store.stage import SqliteTestCase
@@ -51,6 +52,16 @@ class RemovedTests(SqliteTestCase):
         store = self.remember()
         self.assertEqual(self.result(store.replace("a", None, Record(7, {}))), Record(7, None))
         self.assertIsNone(self.result(store.replace("a", None, Record(8, {}))))
+
+    def test_time_of_day(self) -> None:
+        """
+        The file has the time of day, because the timers of another process measure from another moment.
+        """
+        self.patch(sqlite, "wall_time", lambda clock: lambda: 1.7e9)
+        store = self.remember()
+        self.remove(store, "a")
+        with contextlib.closing(self.other_program()) as other:
+            self.assertEqual(other.execute("SELECT name, time FROM removed").fetchall(), [("a", 1.7e9)])
 
     def test_one_transaction(self) -> None:
         """

@@ -26,6 +26,7 @@ from dstwist.config.file import FileText
 from dstwist.config.http_server import HttpSettings, SslSettings
 from dstwist.endpoints import configured_endpoint
 from dstwist.errors import ConfigError
+from dstwist.tls import certificates
 from dstwist.tls.certificates import (
     DAY_SECONDS,
     ServerCertificate,
@@ -313,6 +314,16 @@ class LogTests(CertificateCase):
             r"issued by CN=dstwist tests, valid until \d{4}-",
         )
         self.assertEqual(self.lines.of("warn"), [])
+
+    def test_time_of_day(self) -> None:
+        """
+        A certificate expires by the time of day, which need not be that of the timers.
+        """
+        self.patch(certificates, "wall_time", lambda clock: lambda: self.now() + 1000 * DAY_SECONDS)
+        certificate = ServerCertificate(self.settings(), "ssl")
+        certificate.start(self.clock)
+        self.addCleanup(certificate.stop)
+        self.assertIn("the certificate has EXPIRED", self.lines.last("error"))
 
     def test_expires_soon(self) -> None:
         """
