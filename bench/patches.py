@@ -21,7 +21,6 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from bench.records import Deaf, DeafWire
-from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import ListenSettings, RecordSettings
 from dstwist.interfaces import IPermission
 from dstwist.permission.open import OpenPermission
@@ -110,7 +109,7 @@ def cost(make: Callable[[], tuple[Any, list[str], str]], subscribed: bool, has_r
     settings = RecordSettings()
     store = MemoryStore(max_bytes=1 << 30, evict=False)
     tiers = TieredStore(store, None, settings, clock)
-    service = RecordService(subscriptions, listeners, SingleNode(), permission, tiers, settings, clock)
+    service = RecordService(subscriptions, listeners, None, permission, tiers, settings, clock)
     writer, subscriber = Deaf("ann", wire=DeafWire()), Deaf("bob", wire=DeafWire())
     get = RecordAction.SUBSCRIBECREATEANDREAD
     service.handle(Message(Topic.RECORD, get, names=(NAME,), correlation_id="0"), subscriber)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from twisted.internet.task import Clock
 
 from bench.sockets import Server, connect, dstwist, say
-from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import ListenSettings, RecordSettings
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol import protobuf
@@ -88,7 +87,7 @@ def service_alone(acknowledged: bool) -> float:
     listeners = ListenerRegistry(Topic.RECORD, subscriptions, ListenSettings(), clock)
     settings = RecordSettings()
     tiers = TieredStore(MemoryStore(max_bytes=1 << 30, evict=False), None, settings, clock)
-    service = RecordService(subscriptions, listeners, SingleNode(), OpenPermission(), tiers, settings, clock)
+    service = RecordService(subscriptions, listeners, None, OpenPermission(), tiers, settings, clock)
     writer, subscriber = Deaf(wire=DeafWire()), Deaf(wire=DeafWire())
     service.handle(GET, subscriber)
     message = patch(0, acknowledged)

@@ -18,12 +18,15 @@ of the deletion of an older version         not passed on, and the record is rea
 that says only: look                        a reason to read the record again
 ==========================================  ===========================================================================
 
-If a record that is read again is not what the subscribers have, they are sent the whole of it. Versions between that of
-the subscribers and that of the record are I{skipped}. A write of this node that skips versions, because it was decided
-on a record of which the news has not come yet, is sent as a whole, too: L{NewsGate.follows}.
+If a record that is read again is not what the subscribers have, they are sent the whole of it. They are, too, if it
+shows when the record is read for another reason (L{NewsGate.seen}). Versions between that of the subscribers and that
+of the record are I{skipped}. A write of this node that skips versions, because it was decided on a record of which the
+news has not come yet, is sent as a whole, too: L{NewsGate.follows}.
 
 A record is read from the arbiter, and in its turn: no write of this node comes in between. While it is read, news is
 kept, as it is while the first subscriber waits for the record (L{NewsGate.begin}).
+
+If the record could not be read when the first subscriber came, the version is L{UNKNOWN}: all news is early then.
 
 Always true: subscribers are sent no version twice, and no version before an earlier one, unless the store has gone
 back. When no news is lost any more, they have the version of the arbiter after the next comparison
@@ -47,6 +50,9 @@ from dstwist.scheduling.deadlines import Deadlines
 #: The version of a record that does not exist.
 MISSING = -1
 
+#: The version that subscribers have if the record could not be read.
+UNKNOWN = -2
+
 
 class Change(Enum):
     """
@@ -62,7 +68,7 @@ class News(NamedTuple):
     """
     News of one record.
 
-    @ivar version: the version that was written, or that was deleted.
+    @ivar version: the version that was written, or that was deleted; L{UNKNOWN}, if the news says only: look.
     @ivar message: what subscribers are sent.
     """
 
@@ -167,16 +173,44 @@ class NewsGate:
 
     def written(self, name: str, version: int) -> None:
         """
-        This node has written C{version}, and subscribers were sent it. Called in the turn of the record.
+        Subscribers were sent C{version}, which this node has written, or all of the record. Called in the turn of the
+        record.
         """
         before = self._versions.get(name)
-        if before is None:
+        if before is None or before == version:
             return
         self._versions[name] = version
-        if version != before + 1:
+        if version < before:
+            self._skipped.pop(name, None)
+        elif version != before + 1:
             self._skip(name, before, version)
         if name in self._kept and name not in self._held:
             self._sort(name)
+
+    def seen(self, name: str, record: Record | None) -> None:
+        """
+        The arbiter has this record; C{None}: it does not exist. Called in the turn of the record.
+        """
+        have = self._versions.get(name)
+        if have is None:
+            return
+        version = MISSING if record is None else record.version
+        if version == have and name not in self._forced:
+            return
+        self._forced.discard(name)
+        if record is None:
+            self._tell(name, None)
+            self.closed(name)
+            return
+        if version < have:
+            self._went_back(name, have, version)
+            self._skipped.pop(name, None)
+        else:
+            self._skip(name, have, version + 1)
+        self._versions[name] = version
+        self._tell(name, record)
+        if name not in self._held:
+            self._release(name)
 
     # -- news
 
@@ -186,7 +220,10 @@ class NewsGate:
         """
         name = news.name
         if name in self._held:
-            self._keep(news)
+            if news.version == UNKNOWN:
+                self._again.add(name)
+            else:
+                self._keep(news)
         elif name in self._versions:
             self._sort_one(news)
 
@@ -227,9 +264,11 @@ class NewsGate:
                 self._sort(name)
         elif change is Change.WRITTEN and version > have:
             self._keep(news)
-            if name not in self._waiting:
+            if have < 0:
+                self.look(name)  # What is before the first version is not worth a wait.
+            elif name not in self._waiting:
                 self._waiting.add(name)
-        elif change is Change.WRITTEN and version in self._skipped.get(name, ()):
+        elif change is not Change.DELETED and version in self._skipped.get(name, ()):
             self._skipped[name].discard(version)
         else:
             self.look(name)
@@ -265,26 +304,9 @@ class NewsGate:
         self._sort(name)
 
     def _was_read(self, record: Record | None, name: str) -> None:
-        have = self._versions.get(name)
-        if have is None:
-            return
-        version = MISSING if record is None else record.version
-        if version == have and name not in self._forced:
-            pass
-        elif record is None:
-            self._tell(name, None)
-            self.closed(name)
-            return
-        else:
-            if version < have:
-                self._went_back(name, have, version)
-                self._skipped.pop(name, None)
-            else:
-                self._skip(name, have, version + 1)
-            self._versions[name] = version
-            self._tell(name, record)
-        self._forced.discard(name)
-        self._release(name)
+        self.seen(name, record)
+        if name in self._versions:
+            self._release(name)
 
     def _not_read(self, failure: Failure, name: str) -> None:
         if name in self._versions:

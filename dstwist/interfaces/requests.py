@@ -142,11 +142,6 @@ class ITopicService(Interface):
         Serve a request, which is well formed and permitted.
         """
 
-    def handle_remote(message: Message) -> None:
-        """
-        Take a message that another node has published. It is never forwarded again.
-        """
-
 
 class IWriteService(ITopicService):
     """

@@ -138,7 +138,7 @@ class TopicBuilder:
         self._topics.by_topic[Topic.RECORD] = self._topics.records = RecordService(
             subscriptions,
             listeners,
-            SingleNode(),
+            self._cluster,
             self._permission,
             self._tiers,
             self._settings.record,

@@ -7,8 +7,8 @@ a record                                    is read from
 whose last write is known to have ended     the cache; if the cache does not have it, the storage
 whose last write is unresolved              the arbiter: a failed or late write may have left an old value in the
                                             cache
-that is stored, while the cache is          the storage: the cache may have gone back, or the storage
-bypassed
+that is stored, while the cache is          the storage: the cache may have gone back, or the storage; or other nodes
+bypassed                                    write to the storage, and the cache does not know it
 ==========================================  ==========================================================================
 
 The I{arbiter} of a record is the tier that decides which of several writers is the first: the storage, or the cache for
@@ -22,7 +22,7 @@ overwrite a newer write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, TimeoutError
@@ -80,6 +80,7 @@ class TieredStore:
         self.storage = storage
         self._unresolved: set[str] = set()
         self._bypassed = False
+        self._is_shared = False
         self.unresolved: Container[str] = self._unresolved
         self._write_cache = record_writer(cache)
         self._shared_cache = shared(cache, Tombstones(settings, clock.seconds))
@@ -124,7 +125,14 @@ class TieredStore:
         """
         Whether stored records are read from the storage only.
         """
-        self._bypassed = bypassed
+        self._bypassed = bypassed or self._is_shared
+
+    def share(self) -> None:
+        """
+        Other nodes write to the arbiters. A cache in front of the storage does not know their writes, so it is bypassed
+        for ever.
+        """
+        self._is_shared = self._bypassed = True
 
     def mark_unresolved(self, name: str) -> None:
         """
@@ -177,6 +185,25 @@ class TieredStore:
         arbiter, tier = self.arbiter(name)
         record: Record | None = await self._answer(tier, arbiter.get(name))
         return record
+
+    def heads(self, names: Iterable[str]) -> Deferred[dict[str, int]]:
+        """
+        The versions that the arbiters of these records have; -1 if there is no record. A record whose version cannot be
+        read is left out.
+
+        Fails with L{TierError} if an arbiter fails, or does not answer in time.
+        """
+        return Deferred.fromCoroutine(self._read_heads(names))
+
+    async def _read_heads(self, names: Iterable[str]) -> dict[str, int]:
+        by_tier: dict[str, tuple[ISharedStore, list[str]]] = {}
+        for name in names:
+            arbiter, tier = self.arbiter(name)
+            by_tier.setdefault(tier, (arbiter, []))[1].append(name)
+        versions: dict[str, int] = {}
+        for tier, (arbiter, asked) in by_tier.items():
+            versions.update(await self._answer(tier, arbiter.heads(asked)))
+        return versions
 
     async def refresh(self, name: str) -> Record | None:
         """

@@ -24,6 +24,9 @@ L{.failures}                        the log line and the exception for a store t
 L{.comparison}                      makes clients and the memory cache agree with a store that may have gone back
 L{.passed_on}                       the versions that subscribers have, for that comparison
 L{.sweep}                           makes a remote cache agree with the storage, if one of them may have gone back
+B{other nodes}
+L{.nodes}                           sends them news, and receives theirs: the one module that knows of other nodes
+L{.node_news}                       how news is written on the bus
 B{messages to clients}
 L{.updates}                         to subscribers of a record that no client here has written: why they are sent it
 L{.news}                            to the subscribers: which message tells them of a change

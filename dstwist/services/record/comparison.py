@@ -52,7 +52,7 @@ from dstwist.scheduling.time_slices import TurnPause
 from dstwist.scheduling.turns import Turns
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.parts import RecordParts
-from dstwist.services.record.passed_on import PassedOn
+from dstwist.services.record.passed_on import Versions
 from dstwist.services.record.sweep import CacheSweep
 from dstwist.store.tiers import STORAGE_TIER, ReplaceableArbiter, within
 
@@ -120,7 +120,7 @@ class Comparison:
     _log = Logger()
 
     def __init__(
-        self, arbiter: ReplaceableArbiter, parts: RecordParts, passed_on: PassedOn, sweep: CacheSweep | None
+        self, arbiter: ReplaceableArbiter, parts: RecordParts, passed_on: Versions, sweep: CacheSweep | None
     ) -> None:
         self._tier = tier = arbiter.tier
         self._sweep = sweep
@@ -138,7 +138,7 @@ class Comparison:
         self._news = parts.news
         self._passed_on = passed_on
         # Whether no other node deletes records.
-        self._alone = parts.cluster.is_single
+        self._alone = parts.nodes is None
         self._timeout = parts.settings.storage_retrieval_timeout
         self._step_timeout = parts.settings.write_timeout
         self._clock = parts.clock

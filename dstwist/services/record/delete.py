@@ -68,7 +68,7 @@ class RecordDeleter:
 
     async def _delete(self, name: str, message: Message, sender: IRequester) -> None:
         try:
-            record = await self._store.load(name)
+            record = await self._store.load(name, tells=False)
         except RecordError as error:
             self.not_deleted(name, message, sender, error)
             return
@@ -105,7 +105,7 @@ class RecordDeleter:
                 break
         if attempts is not None:
             # The record stays, but it is not what the subscribers know: another node has written it.
-            self._news.refreshed(name, record)
+            self._news.found(name, record)
 
     async def _deleted(self, name: str, version: int, sender: IRequester) -> None:
         """
@@ -121,7 +121,7 @@ class RecordDeleter:
         if self._conflicts:
             self._conflicts.dropped(name, sender)
         sender.send(Message(Topic.RECORD, RecordAction.DELETE_SUCCESS, name))
-        self._news.deleted(name, sender)
+        self._news.deleted(name, version, sender)
 
     def _end_subscription(self, name: str, sender: IRequester) -> None:
         """

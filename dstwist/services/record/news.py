@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dstwist.interfaces import ICluster, IRequester
+from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.record import Change, Record
@@ -28,7 +28,8 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.held_conflicts import HeldConflicts
-from dstwist.services.record.passed_on import PassedOn
+from dstwist.services.record.nodes import RecordNodes
+from dstwist.services.record.passed_on import Versions
 from dstwist.services.record.replicas import Replicas
 
 _RECORD = Topic.RECORD
@@ -41,6 +42,7 @@ class RecordNews:
     """
     Tells the subscribers of this node and the other nodes what has changed.
 
+    @param nodes: C{None} if there are no other nodes.
     @param passed_on: C{None} if the versions that subscribers have are not needed.
     """
 
@@ -50,8 +52,8 @@ class RecordNews:
         replicas: Replicas,
         acks: Acknowledgements,
         conflicts: HeldConflicts,
-        cluster: ICluster,
-        passed_on: PassedOn | None = None,
+        nodes: RecordNodes | None,
+        passed_on: Versions | None = None,
     ) -> None:
         self._subscriptions = subscriptions
         self._send_news = subscriptions.publish
@@ -61,8 +63,10 @@ class RecordNews:
         self._acks = acks
         self._accepted = acks.accepted
         self._conflicts = conflicts
+        self._nodes = nodes
         # With one node there is nothing to publish. Even a call that does nothing would cost each write some per cent.
-        self._publish_remote = None if cluster.is_single else cluster.publish
+        self._publish_remote = None if nodes is None else nodes.written
+        self._follows = None if nodes is None else nodes.follows
         self._note = None if passed_on is None else passed_on.note
 
     def written(self, name: str, message: Message, sender: IRequester, state: Record, change: Change) -> None:
@@ -72,7 +76,10 @@ class RecordNews:
         """
         if self._unsettled or self._resubscribers:
             self._replicas.accepted(name, sender, message.version, change)  # type: ignore[arg-type]  # a write has one
+        follows = True
         if self._note is not None:
+            if self._follows is not None:
+                follows = self._follows(name, state.version)
             self._note(name, state.version)
         path = message.path
         action = message.action
@@ -92,7 +99,7 @@ class RecordNews:
         ):
             news = message
         elif action is _PATCH_MULTI:
-            self._publish_many(name, message, sender, state)
+            self._publish_many(name, message, sender, state, follows)
             if message.is_write_ack:
                 self._accepted(name, message, sender)
             return
@@ -108,7 +115,9 @@ class RecordNews:
                 path, state.version,
             )  # fmt: skip
         if self._publish_remote is not None:
-            self._publish_remote(news)
+            self._publish_remote(name, news, state.version)
+            if not follows:
+                news = answers.update(name, state)
         if news.action is _UPDATE or self._subscriptions.all_take_patches:
             self._send_news(news, sender)
         else:
@@ -116,24 +125,42 @@ class RecordNews:
         if message.is_write_ack:
             self._accepted(name, message, sender)
 
-    def _publish_many(self, name: str, message: Message, sender: IRequester, state: Record) -> None:
+    def _publish_many(self, name: str, message: Message, sender: IRequester, state: Record, follows: bool) -> None:
         news = Message(_RECORD, _PATCH_MULTI, name, message.data, version=state.version)
         if self._publish_remote is not None:
-            self._publish_remote(news)
+            self._publish_remote(name, news, state.version)
+            if not follows:
+                self._send_news(answers.update(name, state), sender)
+                return
         self._subscriptions.publish_either(news, lambda: answers.update(name, state), sender)
 
-    def deleted(self, name: str, sender: IRequester) -> None:
+    def deleted(self, name: str, version: int, sender: IRequester) -> None:
         """
         Tell all nodes and all subscribers but C{sender} that C{sender} has deleted a record.
+
+        @param version: its last one; -1 if it did not exist.
         """
-        news = Message(_RECORD, RecordAction.DELETED, name)
-        self._publish_everywhere(news, sender)
+        if self._nodes is not None:
+            self._nodes.deleted(name, version)
+        self.received(Message(_RECORD, RecordAction.DELETED, name), sender)
 
     def resolved(self, name: str, record: Record | None) -> None:
         """
         Tell all nodes and all subscribers what an unresolved record turned out to hold; C{None}: it does not exist.
         """
-        self._publish_everywhere(_state(name, record))
+        if self._nodes is not None:
+            self._nodes.changed(name)
+        self.refreshed(name, record)
+
+    def found(self, name: str, record: Record | None) -> None:
+        """
+        Tell the subscribers on this node what the arbiter has of a record instead of what was believed; C{None}: it
+        does not exist.
+        """
+        if self._nodes is None:
+            self.refreshed(name, record)
+        else:
+            self._nodes.seen(name, record)
 
     def refreshed(self, name: str, record: Record | None) -> None:
         """
@@ -143,7 +170,7 @@ class RecordNews:
 
     def received(self, news: Message, exclude: IRequester | None = None) -> None:
         """
-        Tell the subscribers on this node, but C{exclude}, news that all other nodes have.
+        Tell the subscribers on this node, but C{exclude}, news that no other node needs.
         """
         if news.action is not RecordAction.DELETED:
             if self._note is not None:
@@ -161,11 +188,6 @@ class RecordNews:
         if self._resubscribers:
             self._replicas.ended(name, self._subscriptions.subscribers(name))
         self._subscriptions.end(name)
-
-    def _publish_everywhere(self, news: Message, exclude: IRequester | None = None) -> None:
-        if self._publish_remote is not None:
-            self._publish_remote(news)
-        self.received(news, exclude)
 
 
 def _state(name: str, record: Record | None) -> Message:

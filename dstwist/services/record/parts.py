@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import ICluster, IPermission
+from dstwist.interfaces import IPermission
 from dstwist.permission.denials import Denials
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.large_values import LargeValues
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.news import RecordNews
+from dstwist.services.record.nodes import RecordNodes
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
 from dstwist.services.record.refusals import RecordRefusals
@@ -31,11 +32,13 @@ class RecordParts:
 
     L{RecordStore<dstwist.services.record.store.RecordStore>} is not here, because it uses one of the parts that are
     made of these.
+
+    @ivar nodes: C{None} if there are no other nodes.
     """
 
     settings: RecordSettings
     clock: IReactorTime
-    cluster: ICluster
+    nodes: RecordNodes | None
     permission: IPermission
     denials: Denials
     subscriptions: SubscriptionRegistry

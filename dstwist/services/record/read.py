@@ -27,7 +27,8 @@ from dstwist.services.record import answers
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.held_discards import HeldDiscards
 from dstwist.services.record.parts import RecordParts
-from dstwist.services.record.passed_on import PassedOn
+from dstwist.services.record.passed_on import Versions
+from dstwist.services.record.queue import Step
 from dstwist.services.record.store import RecordStore
 
 _RECORD = Topic.RECORD
@@ -48,7 +49,7 @@ class RecordReader:
         store: RecordStore,
         parts: RecordParts,
         discards: HeldDiscards,
-        passed_on: PassedOn | None,
+        passed_on: Versions | None,
     ) -> None:
         self._store = store
         self._reconciliation = parts.reconciliation
@@ -62,6 +63,10 @@ class RecordReader:
         self._conflicts = parts.conflicts
         self._discards = discards
         self._note = None if passed_on is None else passed_on.note
+        self._nodes = nodes = parts.nodes
+        self._subscribing: Callable[[Step], Step] = _as_it_is if nodes is None else nodes.subscribing
+        self._create_and_read_step = self._subscribing(self._create_and_read)
+        self._read_if_there_step = self._subscribing(self._read_if_there)
         # The last large answer on each wire.
         self._large: dict[IWire, tuple[bytes, str, int, bytes]] = {}
         self.actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
@@ -159,7 +164,7 @@ class RecordReader:
     def _subscribe_create_and_read(self, message: Message, sender: IRequester) -> None:
         if sender.dialect.acks_reading_at_once:
             sender.send(message.ack())
-        self._queue.submit_each(self._create_and_read, message, sender)
+        self._queue.submit_each(self._create_and_read_step, message, sender)
 
     async def _create_and_read(self, name: str, message: Message, sender: IRequester) -> None:
         if self._discards and self._discards.release(name, sender):
@@ -213,11 +218,14 @@ class RecordReader:
                 raise self._store.outpaced(name, RecordAction.RECORD_CREATE_ERROR)
             self._replicas.created_anew(name, found.version)
             record = Record(found.version + 1, {})
+        if self._nodes is not None:
+            self._nodes.note(name, record.version)
+            self._nodes.written(name, answers.update(name, record), record.version)
         return record
 
     def _subscribe_and_read(self, message: Message, sender: IRequester) -> None:
         sender.send(message.ack())
-        self._queue.submit_each(self._read_if_there, message, sender)
+        self._queue.submit_each(self._read_if_there_step, message, sender)
 
     async def _read_if_there(self, name: str, message: Message, sender: IRequester) -> None:
         found, record = await self._load(name, message, sender)
@@ -279,9 +287,10 @@ class RecordReader:
                 missing.append(name)
 
         asked = 0
+        step = self._subscribing(head)
         steps = self._queue.steps()
         for name in names:
-            self._submit(head, name, message, sender)
+            self._submit(step, name, message, sender)
             asked += 1
             if steps.over():
                 break
@@ -305,16 +314,27 @@ class RecordReader:
 
         async def join(name: str, message: Message, sender: IRequester) -> None:
             nonlocal allowed
-            # No part of the record is sent, so it is not loaded here. A rule that needs it loads it.
+            # No part of the record is sent, so it is not loaded for that. A rule that needs it loads it.
             if await self._permitted(name, message, sender, message.action, None):
                 allowed = True
-                self._resubscribe(name, message, sender)
+                self._resubscribe(name, message, sender, await self._first_version(name))
 
         def acknowledge() -> None:
             if allowed:
                 sender.send(message.ack())
 
-        self._queue.submit_all(join, message, sender, acknowledge)
+        self._queue.submit_all(self._subscribing(join), message, sender, acknowledge)
+
+    async def _first_version(self, name: str) -> Record | None:
+        """
+        The record, if news of other nodes needs its version to be compared with; C{None} if not, or if it is not known.
+        """
+        if self._nodes is None or self._nodes.is_open(name):
+            return None
+        try:
+            return await self._store.load(name) or _NOT_THERE
+        except RecordError:
+            return None
 
     def _unsubscribe(self, message: Message, sender: IRequester) -> None:
         ended = False
@@ -359,3 +379,7 @@ class RecordReader:
         if result is not True:
             answers.refused(name, message, sender, result, check, self._denials)
         return result is True
+
+
+def _as_it_is(step: Step) -> Step:
+    return step

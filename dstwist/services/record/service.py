@@ -39,8 +39,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import RecordSettings
-from dstwist.interfaces import ICluster, IPermission, IRequester, IWriteService
+from dstwist.interfaces import IPermission, IRequester, IWriteService
 from dstwist.limits.budgets import Budget
 from dstwist.permission.denials import Denials
 from dstwist.protocol.constants import RecordAction, Topic
@@ -57,8 +58,9 @@ from dstwist.services.record.failures import RecordError
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.held_discards import HeldDiscards
 from dstwist.services.record.news import RecordNews
+from dstwist.services.record.nodes import RecordNodes
 from dstwist.services.record.parts import RecordParts
-from dstwist.services.record.passed_on import PassedOn
+from dstwist.services.record.passed_on import PassedOn, Versions
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.read import RecordReader
 from dstwist.services.record.reconcile import Reconciliation
@@ -103,6 +105,7 @@ class RecordService:
     """
     Serves the requests of the topic.
 
+    @param cluster: C{None} if there are no other nodes.
     @param tiers: the cache and the storage of the records.
     @param pending: limits the bytes of the queued requests of all clients.
     """
@@ -113,7 +116,7 @@ class RecordService:
         self,
         subscriptions: SubscriptionRegistry,
         listeners: ListenerRegistry,
-        cluster: ICluster,
+        cluster: ClusterNode | None,
         permission: IPermission,
         tiers: TieredStore,
         settings: RecordSettings,
@@ -121,29 +124,45 @@ class RecordService:
         pending: Budget | None = None,
         denials: Denials | None = None,
     ) -> None:
-        single = cluster.is_single
         denials = denials if denials is not None else Denials(permission)
         large_values = LargeValues(clock)
         sizes = RecordSizes(settings.max_size, settings.max_array_gap)
         replaceable = tiers.replaceable()
-        passed_on = PassedOn(subscriptions) if replaceable else None
 
         queue = RecordQueue(settings, self._queue_full, clock, pending)
+        nodes: RecordNodes | None = None
+        passed_on: Versions | None = None
+        if cluster is not None:
+            tiers.share()
+            # The parts of which this one is told the callbacks are made of it.
+            passed_on = nodes = RecordNodes(
+                cluster,
+                subscriptions,
+                queue,
+                clock,
+                load=lambda name: store.load(name),
+                heads=tiers.heads,
+                pass_on=lambda message: news.received(message),
+                deleted=lambda name, version: updates.deleted(name, version),
+                forget=lambda name: store.forget(name),
+            )
+        elif replaceable:
+            passed_on = PassedOn(subscriptions)
         # Reconciliation and replicas call the updates, which are made of them.
         reconciliation = Reconciliation(tiers, queue, clock, lambda *outcome: updates.resolved(*outcome))
-        store = RecordStore(tiers, reconciliation, queue, settings, clock, single, large_values.free)
+        store = RecordStore(tiers, reconciliation, queue, settings, clock, nodes, large_values.free)
 
         replicas = Replicas(settings, clock, lambda *copy: updates.remind(*copy))
         acks = Acknowledgements(subscriptions, replicas, clock)
         discards = HeldDiscards(clock)
         conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
-        news = RecordNews(subscriptions, replicas, acks, conflicts, cluster, passed_on)
+        news = RecordNews(subscriptions, replicas, acks, conflicts, nodes, passed_on)
         refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
 
         parts = RecordParts(
             settings=settings,
             clock=clock,
-            cluster=cluster,
+            nodes=nodes,
             permission=permission,
             denials=denials,
             subscriptions=subscriptions,
@@ -162,7 +181,8 @@ class RecordService:
         deleter = RecordDeleter(store, parts)
         updates = RecordUpdates(store, parts)
         if passed_on is not None:
-            sweep = CacheSweep(parts) if can_be_swept(tiers) else None
+            # In a cluster, such a cache is not read.
+            sweep = CacheSweep(parts) if nodes is None and can_be_swept(tiers) else None
             for arbiter in replaceable:
                 comparison = Comparison(arbiter, parts, passed_on, sweep)
                 store.comparisons[arbiter.tier] = comparison
@@ -171,9 +191,7 @@ class RecordService:
 
         self._subscriptions = subscriptions
         self._queue = queue
-        self._submit = queue.submit
-        self._refresh = updates.refresh
-        self._publish = updates.publish
+        self._nodes = nodes
         self._reconciliation = reconciliation
         self._store = store
         self._replicas = replicas
@@ -202,24 +220,14 @@ class RecordService:
         if name is not None and message.action in _WRITES:
             self._refusals.malformed(name, message, sender, RecordAction.INVALID_MESSAGE_DATA.name)
 
-    def handle_remote(self, message: Message) -> None:
-        # All other nodes have this message as well, so it is never forwarded. Not all clients take every change as it
-        # is: if one does not, the record is read, and all get the whole of it.
-        action = message.action
-        reads = action is RecordAction.NOTIFY or action is RecordAction.PATCH_MULTI
-        if action is RecordAction.PATCH and not self._subscriptions.all_take_patches:
-            reads = True
-        step = self._refresh if reads else self._publish
-        for name in message.names or (message.name,):
-            assert name is not None
-            self._submit(step, name, message, None, always=True)
-
     def stop(self) -> Deferred[None]:
         """
         Fires when all requests are served. From now on the stores are not asked again about unresolved records. To
         cancel the Deferred gives the requests up.
         """
         self._reconciliation.stop()
+        if self._nodes is not None:
+            self._nodes.stop()
         for comparison in self._store.comparisons.values():
             comparison.stop()
         self._conflicts.stop()

@@ -55,6 +55,7 @@ from dstwist.services.record.commits import AwaitedCommit, Commit
 from dstwist.services.record.comparison import Comparison
 from dstwist.services.record.failures import RecordError, complain, outpaced, read_failed, write_failed
 from dstwist.services.record.guesses import Guesses
+from dstwist.services.record.nodes import RecordNodes
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
 from dstwist.store.sole_writer import record_writer
@@ -74,7 +75,7 @@ class RecordStore:
     @ivar is_instant: whether L{known} may have records.
     @ivar has_callbacks: whether the store behind L{begin} has callbacks, so that it can be used.
     @ivar comparisons: by tier, the comparisons of the arbiters that may go back.
-    @param alone: whether no other node writes to the storage.
+    @param nodes: C{None} if no other node writes to the stores.
     @param free: frees the data of a large guess (L{dstwist.scheduling.large_values}).
     """
 
@@ -85,7 +86,7 @@ class RecordStore:
         queue: RecordQueue,
         settings: RecordSettings,
         clock: IReactorTime,
-        alone: bool = True,
+        nodes: RecordNodes | None = None,
         free: Callable[[list[Any]], object] | None = None,
     ) -> None:
         cache, storage = tiers.cache, tiers.storage
@@ -101,7 +102,8 @@ class RecordStore:
         self._cache = cache
         self._arbiter = tiers.arbiter
         self._write_cache = record_writer(cache)
-        self._alone = alone
+        self._alone = nodes is None
+        self._seen = None if nodes is None else nodes.seen
         self._queue = queue
         self._excluded = settings.storage_exclusion_prefixes
         self._write_timeout = settings.write_timeout
@@ -147,10 +149,11 @@ class RecordStore:
         """
         self._commits.stop()
 
-    async def load(self, name: str) -> Record | None:
+    async def load(self, name: str, tells: bool = True) -> Record | None:
         """
         The record; C{None} if there is none.
 
+        @param tells: whether the subscribers on this node are told if they have another version.
         @raise RecordError: RECORD_LOAD_ERROR, CACHE_RETRIEVAL_TIMEOUT or STORAGE_RETRIEVAL_TIMEOUT.
         """
         failure = self._queue.failure(name)
@@ -166,10 +169,25 @@ class RecordStore:
             raise problem from error
         if self._guesses is not None:
             self._guesses.learn(name, record)
+        seen = self._seen if tells else None
+        if seen is not None and record is None:
+            # Another node may have deleted it, so this is no sign.
+            seen(name, None)
         comparison = self.comparison(name)
         if comparison is not None:
             await comparison.check(name, record)
+        if seen is not None and record is not None:
+            seen(name, record)
         return record
+
+    def forget(self, name: str) -> None:
+        """
+        What this node knows of a record without its arbiter may be wrong.
+        """
+        if self._guesses is not None:
+            self._guesses.learn(name, None)
+        elif self._tiers.is_stored(name) and self.is_instant:
+            self._cache.delete(name)
 
     async def commit(
         self, name: str, before: Record | None, record: Record, changes: Sequence[Change] = ()

@@ -6,8 +6,7 @@ because                                        the subscribers get
 =============================================  =========================================================================
 a client says that stores were changed by      the record, which is read anew; the other nodes are told
 another program (NOTIFY)
-another node says that                         the same
-another node has written or deleted a record   its message, if all clients here take it; otherwise the same
+another node has deleted a record              DELETED
 an unresolved record was reconciled            the record; only the writers, if it is what it was
 the copy of a client may be wrong              the client gets the record
 (L{dstwist.services.record.reminders})
@@ -42,7 +41,7 @@ class RecordUpdates:
 
     def __init__(self, store: RecordStore, parts: RecordParts) -> None:
         self._store = store
-        self._cluster = parts.cluster
+        self._nodes = parts.nodes
         self._queue = parts.queue
         self._reconciliation = parts.reconciliation
         self._subscriptions = parts.subscriptions
@@ -63,7 +62,8 @@ class RecordUpdates:
                 failed.append(error.detail)
 
         def finish() -> None:
-            self._cluster.publish(Message(_RECORD, RecordAction.NOTIFY, names=message.names))
+            if self._nodes is not None:
+                self._nodes.notify(message.names)
             if failed:
                 answer = message.error(RecordAction.RECORD_NOTIFY_ERROR)
                 sender.send(replace(answer, data=dumps("; ".join(failed))))
@@ -72,20 +72,13 @@ class RecordUpdates:
 
         self._queue.submit_all(refresh, message, sender, finish)
 
-    async def refresh(self, name: str, message: Message, sender: None) -> None:
+    def deleted(self, name: str, version: int) -> None:
         """
-        For a step of the record's queue: another node says that the record has changed.
+        For a step of the record's queue: another node has deleted C{version} of a record, or a later one.
         """
-        try:
-            self._news.refreshed(name, await self._reconciliation.refresh(name))
-        except RecordError:
-            pass  # It is logged, and there is another attempt later.
-
-    async def publish(self, name: str, message: Message, sender: None) -> None:
-        """
-        For a step of the record's queue: another node has changed the record.
-        """
-        self._news.received(message)
+        self._store.forget(name)
+        self._replicas.deleted(name, version, self._subscriptions.subscribers(name))
+        self._news.received(Message(_RECORD, RecordAction.DELETED, name))
 
     def remind(self, name: str, connection: IRequester) -> None:
         """

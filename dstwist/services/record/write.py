@@ -78,7 +78,7 @@ class RecordWriter:
         self._busy = queue.busy
         self._allows = parts.permission.allows
         self._publish = news.written
-        self._refreshed = news.refreshed
+        self._found = news.found
         self._refusals = refusals
         self._decisions = decisions
         self._decide = decisions.decide
@@ -269,7 +269,7 @@ class RecordWriter:
             if comparison is not None and found.version < batch.first.version:
                 await comparison.found_lower(name, record)
             else:
-                self._refreshed(name, record)
+                self._found(name, record)
         if await attempts.another():
             self._queue.requeue(name, batch.taken)
             return True

@@ -25,7 +25,6 @@ from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
 from tests.fakes import (
     FakeCallbackStore,
-    FakeCluster,
     FakeConnection,
     FakeStore,
     FakeWire,
@@ -148,17 +147,16 @@ class RecordTestCase(RequesterTestCase):
     def setUp(self) -> None:
         self.serve()
 
-    def serve(self, storage: bool = True, clock: Clock | None = None, single: bool = False, **settings: Any) -> None:
+    def serve(self, storage: bool = True, clock: Clock | None = None, cluster: Any = None, **settings: Any) -> None:
         """
         Have a service, anew.
 
-        @param single: whether there are no other nodes, which might have written more than the cache has.
+        @param cluster: the part of the node in a cluster; C{None}: it is the only one.
         """
         self.clock = Clock() if clock is None else clock
         self.cache = self.make_cache()
         self.storage = self.make_storage()
         self.rules = Rules()
-        self.cluster = FakeCluster(single)
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
         self.listeners = ListenerRegistry(
             Topic.RECORD, self.subscriptions, ListenSettings(shuffle_providers=False), self.clock, announce=True
@@ -167,7 +165,7 @@ class RecordTestCase(RequesterTestCase):
         self.service = RecordService(
             self.subscriptions,
             self.listeners,
-            self.cluster,
+            cluster,
             self.rules,
             TieredStore(self.cache, self.storage if storage else None, self.settings, self.clock),
             self.settings,

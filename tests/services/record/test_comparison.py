@@ -22,6 +22,7 @@ from dstwist.services.record.comparison import (
 )
 from dstwist.store.memory import MemoryStore
 from tests.fakes import FakeConnection, FakeReplaceableStore
+from tests.services.record.other_nodes import FakeClusterNode
 from tests.services.record.stage import (
     A,
     RecordTestCase,
@@ -80,7 +81,7 @@ class ComparisonTestCase(RecordTestCase):
 
         globalLogPublisher.addObserver(log)
         self.addCleanup(globalLogPublisher.removeObserver, log)
-        self.serve(single=True)
+        self.serve()
 
     def make_cache(self) -> Any:
         return MemoryStore(max_entries=100_000, kept=("x/",))
@@ -225,7 +226,7 @@ class SignTests(ComparisonTestCase):
         young = self.young()
         self.cache.keep("x/a", Record(5, {"n": 5}))
         self.say(young, ask(A.SUBSCRIBECREATEANDREAD, names=("x/a",)))
-        self.serve(single=True, storage_exclusion_prefixes=("x/",))
+        self.serve(storage_exclusion_prefixes=("x/",))
         self.cache.keep("x/a", Record(5, {"n": 5}))
         young = self.reader("x/a")
         self.storage.replace_by()
@@ -422,7 +423,7 @@ class OrdinaryAnswerTests(ComparisonTestCase):
         """
         With other nodes, a record that is gone is no sign: one of them may have deleted it.
         """
-        self.serve(single=False)
+        self.serve(cluster=FakeClusterNode())
         self.have("a", 5)
         young = self.reader("a")
         self.gone_back()
@@ -567,7 +568,7 @@ class CacheOnlyTests(ComparisonTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.serve(single=True, storage=False)
+        self.serve(storage=False)
 
     def make_cache(self) -> Any:
         return FakeReplaceableStore(self.clock)
@@ -602,7 +603,7 @@ class CacheOnlyTests(ComparisonTestCase):
         The record that shows it is counted once, and named first, whether it is lower or gone.
         """
         for version in (3, -1):
-            self.serve(single=True, storage=False)
+            self.serve(storage=False)
             for name in ("a", "b", "c"):
                 self.have(name, 5)
             self.reader("a", "b", "c")

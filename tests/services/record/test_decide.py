@@ -17,7 +17,7 @@ class BatchTests(RecordTestCase):
 
     def setUp(self) -> None:
         self.charging = BusyClock()
-        self.serve(clock=self.charging, single=True)
+        self.serve(clock=self.charging)
         self.storage.delay = 1.0
         self.have("a", 0, {"x": 0, "filler": "-" * 1000})
 

@@ -24,7 +24,7 @@ class ConflictCase(RecordTestCase):
     """
 
     def setUp(self) -> None:
-        self.serve(single=True)
+        self.serve()
 
     def serve(self, *args: object, **settings: object) -> None:
         super().serve(*args, **settings)  # type: ignore[arg-type]

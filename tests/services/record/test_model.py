@@ -10,7 +10,9 @@ from __future__ import annotations
 import itertools
 import os
 from collections import Counter
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import ListenSettings, RecordSettings
+from dstwist.interfaces import IRequester
 from dstwist.log import Logger
 from dstwist.protocol import drafts, patched, paths
 from dstwist.protocol.constants import RecordAction, Topic
@@ -29,10 +32,12 @@ from dstwist.protocol.path_tokens import parse
 from dstwist.protocol.typed import UNDEFINED
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.services.record import service
 from dstwist.services.record.answers import other_version
+from dstwist.services.record.news import RecordNews
 from dstwist.services.record.service import RecordService
 from dstwist.store.tiers import TieredStore
-from tests.fakes import FakeCallbackStore, FakeCluster, FakeConnection, FakeStore
+from tests.fakes import FakeCallbackStore, FakeConnection, FakeStore
 from tests.services.record.stage import A, Rules, ask
 
 NAMES = ("a", "cached")
@@ -229,6 +234,24 @@ class Model:
         self.news[name].append((-1, None))
 
 
+class TellingNews(RecordNews):
+    """
+    Tells the test what it would tell other nodes.
+    """
+
+    def __init__(self, published: list[Message], *parts: Any) -> None:
+        super().__init__(*parts)
+        self._published = published
+        self._publish_remote = self._publish
+
+    def _publish(self, name: str, message: Message, version: int) -> None:
+        self._published.append(message)
+
+    def deleted(self, name: str, version: int, sender: IRequester) -> None:
+        self._published.append(ask(A.DELETED, name))
+        super().deleted(name, version, sender)
+
+
 class Machine(RuleBasedStateMachine):
     """
     The clients, the service and its stores.
@@ -241,18 +264,19 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock()
         self.cache, self.storage = FakeStore(self.clock), self.storage_class(self.clock)
-        self.cluster = FakeCluster()
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
         listeners = ListenerRegistry(Topic.RECORD, self.subscriptions, ListenSettings(), self.clock, announce=True)
-        self.service = RecordService(
-            self.subscriptions,
-            listeners,
-            self.cluster,
-            Rules(),
-            TieredStore(self.cache, self.storage, self.settings, self.clock),
-            self.settings,
-            self.clock,
-        )
+        self.published: list[Message] = []
+        with patch.object(service, "RecordNews", partial(TellingNews, self.published)):
+            self.service = RecordService(
+                self.subscriptions,
+                listeners,
+                None,
+                Rules(),
+                TieredStore(self.cache, self.storage, self.settings, self.clock),
+                self.settings,
+                self.clock,
+            )
         self.clients = [Client(number) for number in range(CLIENTS)]
         self.model = Model()
         self.requests: dict[str, tuple[Client, Message]] = {}
@@ -595,11 +619,11 @@ class SlowMachine(Machine):
 
     def history(self, name: str) -> list[tuple[Any, ...]]:
         """
-        What another node was told of a record, put together.
+        What a client that has missed nothing was told of a record, put together.
         """
         states: list[tuple[Any, ...]] = []
         message: Any
-        for message in self.cluster.published:
+        for message in self.published:
             if message.name != name:
                 continue
             if message.action is A.DELETED:
@@ -678,7 +702,7 @@ class BrokenMachine(Machine):
         for name in NAMES:
             versions: dict[int, bytes] = {}
             news: Any
-            for news in self.cluster.published:
+            for news in self.published:
                 if news.name != name:
                     continue
                 if news.action is A.DELETED:

@@ -28,7 +28,7 @@ class UnreachableTests(RecordTestCase):
     """
 
     def setUp(self) -> None:
-        self.serve(single=True)
+        self.serve()
 
     def test_write(self) -> None:
         """

@@ -154,6 +154,8 @@ class RaceTests(RedisServicesTestCase):
         """
         self.have("a", 7, {"x": 0})
         ann, bob = self.here.client("a"), self.there.client("a")
+        self.hear(ann)
+        self.hear(bob)
         self.say(self.here, ann, ask(A.DELETE, "a"))
         self.say(self.there, bob, wanting_ack(update("a", 8, {"x": 1})))
         self.assertIn(A.DELETE_SUCCESS, [each.action for each in self.hear(ann)])
@@ -258,6 +260,7 @@ class RefusalTests(RedisServicesTestCase):
         """
         self.have("a", 1, {"x": 0})
         ann = self.here.client("a")
+        self.hear(ann)
         self.addCleanup(self.server.command, "CONFIG", "SET", "maxmemory", "0")
         self.server.command("CONFIG", "SET", "maxmemory", "1")
         request = wanting_ack(update("a", 2, {"x": 1}))

@@ -37,7 +37,7 @@ class SweepTests(RecordTestCase):
     storage: Any
 
     def setUp(self) -> None:
-        self.serve(single=True, storage_exclusion_prefixes=("x/",))
+        self.serve(storage_exclusion_prefixes=("x/",))
         self.ann = self.young()
 
     def make_cache(self) -> Any:
@@ -136,7 +136,7 @@ class SweepTests(RecordTestCase):
         """
         The log tells of the sweep alone if the cache is the arbiter of no record.
         """
-        self.serve(single=True)
+        self.serve()
         lines = Lines(self)
         self.have("a", 5, {"n": 5})
         self.cache.replace_by(a=3)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import ListenSettings, RecordSettings
-from dstwist.interfaces import Change, Done, ICallbackStore, ICluster, IStore, Record
+from dstwist.interfaces import Change, Done, ICallbackStore, IStore, Record
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
@@ -27,23 +28,9 @@ from dstwist.store.memory import MemoryStore
 from dstwist.store.tiers import TieredStore
 from tests.fakes import FakeCallbackStore, FakeConnection, FakeStore, FakeWire
 from tests.logs import Lines
+from tests.services.record.other_nodes import FakeClusterNode
 from tests.services.record.stage import A, Rules, ask, exists, failed, patch, update, wanting_ack, written
 from tests.store.faulty import FAULTS, FaultyStore
-
-
-@implementer(ICluster)
-class Bus:
-    """
-    What one node tells the other, in order and late.
-    """
-
-    is_single = False
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-
-    def publish(self, message: Message) -> None:
-        self.messages.append(message)
 
 
 class Node:
@@ -52,22 +39,24 @@ class Node:
     """
 
     def __init__(self, cache: IStore, storage: IStore | None, settings: RecordSettings, clock: Clock) -> None:
-        self.bus = Bus()
+        self.cluster = FakeClusterNode(f"node-{id(self)}")
         self.rules = Rules()
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
         self.cache = cache
         self.wire = FakeWire()
         listeners = ListenerRegistry(Topic.RECORD, self.subscriptions, ListenSettings(), clock, announce=True)
         self.tiers = TieredStore(cache, storage, settings, clock)
-        self.service = RecordService(self.subscriptions, listeners, self.bus, self.rules, self.tiers, settings, clock)
+        self.service = RecordService(
+            self.subscriptions, listeners, cast(ClusterNode, self.cluster), self.rules, self.tiers, settings, clock
+        )
 
     def client(self, *names: str) -> FakeConnection:
         """
         A v4+ client that is subscribed to C{names}.
         """
         connection = FakeConnection("client", self.wire)
-        for name in names:
-            self.subscriptions.add(name, connection)
+        if names:
+            self.handle(connection, ask(A.SUBSCRIBEANDREAD, names=names, correlation_id="subscription"))
         return connection
 
     def handle(self, client: FakeConnection, *messages: Message) -> list[Any]:
@@ -93,6 +82,13 @@ class FaultyCallbackStore(FaultyStore):
         )
 
 
+def writes_slowly(operation: str, name: str) -> tuple[float, str]:
+    """
+    How L{FakeStore} behaves.
+    """
+    return (0.0 if operation == "get" else 1.0), "ok"
+
+
 class TwoServicesTestCase(SynchronousTestCase):
     """
     A test with two services.
@@ -104,12 +100,12 @@ class TwoServicesTestCase(SynchronousTestCase):
 
     def serve(self, storage: Any = None, cache: Callable[[], Any] = MemoryStore, **settings: Any) -> None:
         """
-        Have two services over C{storage}; by default a slow one. The services may share a cache instead.
+        Have two services over C{storage}; by default one that writes slowly. The services may share a cache instead.
         """
         self.clock = Clock()
         if storage is None:
             storage = (FakeCallbackStore if self.callbacks else FakeStore)(self.clock)
-            storage.delay = 1.0
+            storage.behave = writes_slowly
         self.storage = storage
         self.settings = RecordSettings(**settings)
         self.here, self.there = (Node(cache(), self.storage, self.settings, self.clock) for _ in range(2))
@@ -140,10 +136,8 @@ class TwoServicesTestCase(SynchronousTestCase):
         """
         The messages of each node reach the other.
         """
-        for sender, receiver in ((self.here, self.there), (self.there, self.here)):
-            messages, sender.bus.messages = sender.bus.messages, []
-            for message in messages:
-                receiver.service.handle_remote(message)
+        self.here.cluster.carry_to(self.there.cluster)
+        self.there.cluster.carry_to(self.here.cluster)
 
     def assert_kept(self, expected: Record | None) -> None:
         """
@@ -255,6 +249,7 @@ class RaceTests(TwoServicesTestCase):
         """
         Two clients that create a record get the same one.
         """
+        self.storage.behave = lambda operation, name: (1.0, "ok")
         create = ask(A.SUBSCRIBECREATEANDREAD, names=("a",), correlation_id="1")
         ann, bob = self.here.client(), self.there.client()
         self.here.handle(ann, create)
@@ -271,6 +266,7 @@ class RaceTests(TwoServicesTestCase):
         """
         A client that creates a record which another service has created and written reads that one, if it may.
         """
+        self.storage.behave = lambda operation, name: (1.0, "ok")
         create = ask(A.SUBSCRIBECREATEANDREAD, names=("a",), correlation_id="1")
         self.there.rules.rule = lambda message, record: message.action is not A.READ or record == Record(0, {})
         bob = self.there.client()
@@ -328,8 +324,8 @@ class OutdatedCacheTests(TwoServicesTestCase):
     def setUp(self) -> None:
         self.serve(FakeStore())
         self.have(1, {"x": 1})
-        self.storage.put("a", 5, {"x": 5})
         self.bob = self.there.client("a")
+        self.storage.put("a", 5, {"x": 5})
 
     def test_next_version(self) -> None:
         """
@@ -411,14 +407,13 @@ class DeletionTests(TwoServicesTestCase):
         """
         Nor is it written to the record that was created anew in the meantime.
         """
-        ann, bob = self.here.client(), self.there.client("a")
+        ann = self.here.client()
         self.here.handle(ann, ask(A.DELETE, "a"))
         self.settle()
         self.here.handle(ann, ask(A.CREATEANDUPDATE, "a", b'{"new":1}', version=-1))
         self.settle()
+        bob = self.there.client("a")
         self.there.cache.set("a", 7, {"x": 7})
-        self.there.subscriptions.add("a", bob)
-        bob.take()
         late = wanting_ack(update("a", 8, {"x": 8}))
         self.there.handle(bob, late)
         self.settle()
@@ -436,7 +431,7 @@ class DeletionTests(TwoServicesTestCase):
         self.settle()
         self.assertEqual(bob.take(), [written("a")])
         self.assertEqual([each.action for each in ann.take()][0], A.MESSAGE_DENIED)
-        self.assertIn(update("a", 8, {"x": 7, "kept": True}), watcher.take())
+        self.assertIn(patch("a", 8, "kept", True), watcher.take())
         self.assert_kept(Record(8, {"x": 7, "kept": True}))
 
     def test_deleted_anyway(self) -> None:
@@ -643,11 +638,11 @@ class FaultTests(TwoServicesTestCase):
         """
         store = FakeStore()
         faulty = (FaultyCallbackStore if self.callbacks else FaultyStore)(store)
-        faulty.faults = list(faults)
         self.serve(store, write_timeout=1.0)
         self.here = self.node(faulty)
         store.put("a", 0, {})
         clients = [(self.here, self.here.client("a")), (self.there, self.there.client("a"))]
+        faulty.faults = list(faults)
         outcomes: dict[str, list[Any]] = {}
         for number in range(10):
             node, client = clients[chance.random() < 0.4]

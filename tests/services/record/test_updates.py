@@ -8,7 +8,7 @@ from __future__ import annotations
 from dstwist.errors import StoreError
 from dstwist.interfaces import Record
 from tests.requesters import for_each_requester
-from tests.services.record.stage import A, RecordTestCase, ask, patch, update
+from tests.services.record.stage import A, RecordTestCase, ask, update
 
 
 @for_each_requester
@@ -35,19 +35,6 @@ class NotifyTests(RecordTestCase):
         self.assertEqual(cat.take(), ['R|U|a|5|{"x":5}+', "R|A|D|b+"])
         self.assertNotIn("b", self.subscriptions)
         self.assertEqual(self.cache.records, {"a": Record(5, {"x": 5})})
-
-    def test_w28_everywhere(self) -> None:
-        """
-        W28: the other nodes are told, and empty their own caches, also of records without subscribers.
-        """
-        self.say(self.young(), self.request)
-        notice = ask(A.NOTIFY, names=("a", "b"))
-        self.assertEqual(self.cluster.published, [notice])
-        self.storage.put("a", 5, {"x": 5})
-        self.cluster.published.clear()
-        self.service.handle_remote(notice)
-        self.assertEqual(self.cache.records["a"], Record(5, {"x": 5}))
-        self.assertEqual(self.cluster.published, [])
 
     def test_w28_w37_nothing(self) -> None:
         """
@@ -90,28 +77,3 @@ class NotifyTests(RecordTestCase):
         self.say(ann, update("a", 2, {"x": 2}), ask(A.NOTIFY, names=("a",)))
         self.clock.pump([1.0] * 3)
         self.assertEqual(bob.take(), [update("a", 2, {"x": 2})] * 2)
-
-
-@for_each_requester
-class RemoteTests(RecordTestCase):
-    """
-    Messages of other nodes.
-    """
-
-    def test_news(self) -> None:
-        """
-        News of another node are for all subscribers here, and go nowhere else.
-        """
-        ann, cat = self.young("a"), self.old("a")
-        self.service.handle_remote(patch("a", 2, "x", 1))
-        self.assertEqual((ann.take(), cat.take()), ([patch("a", 2, "x", 1)], ["R|P|a|2|x|N1+"]))
-        self.assertEqual((self.cluster.published, self.cache.calls, self.storage.calls), ([], [], []))
-
-    def test_deleted(self) -> None:
-        """
-        A record that another node has deleted has no subscribers here any more.
-        """
-        ann = self.young("a")
-        self.service.handle_remote(ask(A.DELETED, "a"))
-        self.assertEqual(ann.take(), [ask(A.DELETED, "a")])
-        self.assertNotIn("a", self.subscriptions)

@@ -62,7 +62,7 @@ class ValveTestCase(RecordTestCase):
         self.service = RecordService(
             self.subscriptions,
             self.listeners,
-            self.cluster,
+            None,
             self.permission,
             self.tiers if storage else TieredStore(self.cache, None, self.settings, self.clock),
             self.settings,
@@ -281,7 +281,7 @@ class ShownTests(ValveTestCase):
         self.service = RecordService(
             self.subscriptions,
             self.listeners,
-            self.cluster,
+            None,
             self.permission,
             TieredStore(self.cache, None, self.settings, self.clock),
             self.settings,
