@@ -559,7 +559,7 @@ class Machine(RuleBasedStateMachine):
         for client in self.clients:
             for name, view in client.views.items():
                 if name not in client.astray | client.reckless:
-                    assert view == self.kept(name), (client.user, name, view, self.storage.records)
+                    assert view == self.kept(name), (client.user, name, view, self.kept(name))
 
     def check_news(self) -> None:
         """
@@ -759,17 +759,23 @@ class ModelTests(SynchronousTestCase):
         Logger.set_level("OFF")
 
     def explore(self, machine: type[Machine]) -> None:
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=int(os.environ.get("DSTWIST_MODEL_EXAMPLES", "80")),
-                stateful_step_count=int(os.environ.get("DSTWIST_MODEL_STEPS", "30")),
-                deadline=None,
-                derandomize="DSTWIST_MODEL_EXAMPLES" not in os.environ,
-                database=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-        )
+        try:
+            run_state_machine_as_test(
+                machine,
+                settings=settings(
+                    max_examples=int(os.environ.get("DSTWIST_MODEL_EXAMPLES", "80")),
+                    stateful_step_count=int(os.environ.get("DSTWIST_MODEL_STEPS", "30")),
+                    deadline=None,
+                    derandomize="DSTWIST_MODEL_EXAMPLES" not in os.environ,
+                    database=None,
+                    print_blob=True,
+                    report_multiple_bugs=False,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        except Exception as error:
+            # The notes contain the steps of the history. Trial does not show the notes of an exception.
+            raise self.failureException("\n".join([repr(error), *getattr(error, "__notes__", ())])) from error
 
     def test_slow_stores(self) -> None:
         """
