@@ -92,7 +92,15 @@ class RecordUpdates:
             record = await self._store.load(name)
         except RecordError:
             self._replicas.not_reminded(name, subscriber)
-            return
+        else:
+            self._show(name, record, subscriber)
+
+    def _show(self, name: str, record: Record | None, subscriber: IRequester) -> None:
+        """
+        Send the record to a client that may have another copy, if it is still subscribed.
+
+        @param record: C{None} if it does not exist. A client that has resubscribed may have a copy even then.
+        """
         if not self._subscriptions.is_subscribed(name, subscriber):
             return
         if record is None:
@@ -111,8 +119,6 @@ class RecordUpdates:
         """
         if writers is None:
             self._news.resolved(name, record)
-        elif record is not None:
-            news = answers.update(name, record)
+        else:
             for connection in writers:
-                if self._subscriptions.is_subscribed(name, connection):
-                    connection.send(news)
+                self._show(name, record, connection)

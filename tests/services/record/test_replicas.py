@@ -281,6 +281,19 @@ class WrongCopyTests(RecordTestCase):
             self.clock.advance(COPY_MEMORY_SECONDS)
             self.assertEqual(ann.take(), [])
 
+    def test_insists_while_the_stores_fail(self) -> None:
+        """
+        So it is if its write fails in the stores, and would have created the record.
+        """
+        ann = self.young()
+        ann.dialect = JAVASCRIPT
+        self.say(ann, ask(A.SUBSCRIBEANDHEAD, names=("a",)))
+        mine = wanting_ack(update("a", -1, {"ann": 1}))
+        self.storage.behave = lambda operation, name: (0.0, "fails" if operation == "set" else "ok")
+        self.assertEqual(self.say(ann, mine), [failed(mine), ask(A.DELETED, "a")])
+        self.assertFalse(self.subscriptions.is_subscribed("a", ann))
+        self.expect_complaints()
+
     def test_insists_while_others_create(self) -> None:
         """
         If another client creates the record meanwhile, the client is told of that instead.
