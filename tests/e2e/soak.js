@@ -106,10 +106,10 @@ const clean = (data) => {
 }
 const isPlain = (data) => data !== null && typeof data === 'object' && !Array.isArray(data)
 // A merge that insists on a write that a rule refuses would never come to an end, so none keeps "bad". A client of v7 that
-// has no data of its own has null, and waits for ever if that wins.
+// has no data of its own has null, and waits for ever if that wins; or undefined, if it has taken an error for the record.
 const merges = {
   REMOTE_WINS: (local, remote, done) => done(null, remote),
-  LOCAL_WINS: (local, remote, done) => done(null, local === null ? remote : clean(local)),
+  LOCAL_WINS: (local, remote, done) => done(null, local === null || local === undefined ? remote : clean(local)),
   join: (local, remote, done) => done(null, isPlain(local) && isPlain(remote) ? { ...remote, ...clean(local) } : remote)
 }
 
@@ -175,6 +175,8 @@ class Copy {
 
   act () {
     if (!this.isReady) return
+    // A client of v7 that has taken an error for the record throws on writes until the server sends it the record.
+    if (this.owner.library.core(this.object).data === undefined && generation === 'v7') return tally('no data')
     tally(this.isList ? this.chooseForList() : this.chooseForRecord())
   }
 

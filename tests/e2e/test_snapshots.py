@@ -73,6 +73,32 @@ class SnapshotTests(Scenario):
         self.assertIsNone(mine.set_with_ack('{"mine":2}'))
         self.assertEqual(self.other.look("snapshot", name), '{"mine":2}')
 
+    def test_missing(self) -> None:
+        """
+        The record does not exist. Client 7.0.5 takes the error for the record, and has no data. In the end it gets the
+        new record.
+        """
+        mine = SnapshotRecord(self.subject, self.name("missing"))
+        mine.until("{}")
+        self.assertIsNone(mine.set_with_ack("1", "mine"))
+        self.assertEqual(self.other.look("snapshot", mine.name), '{"mine":1}')
+
+    def test_missing_and_lost_write(self) -> None:
+        """
+        Another client creates the record before it is subscribed, and its write is refused. Client 7.0.5 takes the
+        version from the answer, and keeps its own data. It gets the current record in the end.
+        """
+        self.tolerate_output("Warning: RECORD (VERSION_EXISTS)")
+        name = self.name("missing and lost")
+        mine = SnapshotRecord(self.subject, name)
+        self.subject.deafen()
+        self.assertIsNone(self.other.set_data_with_ack(name, '{"other":1}'))
+        mine.set('{"mine":1}')
+        self.subject.hear()
+        mine.until('{"other":1}')
+        self.assertIsNone(mine.set_with_ack('{"mine":2}'))
+        self.assertEqual(self.other.look("snapshot", name), '{"mine":2}')
+
 
 for_each_generation(SnapshotTests)
 del SnapshotTests

@@ -84,14 +84,16 @@ class RecordReader:
 
     async def _read(self, name: str, message: Message, sender: IRequester) -> None:
         found, record = await self._load(name, message, sender)
-        if not found:
-            return
-        if record is None:
-            sender.send(message.error(RecordAction.RECORD_NOT_FOUND))
-        else:
+        if found and record is not None:
             if sender.dialect.reads_once and not self._subscriptions.is_subscribed(name, sender):
                 self._replicas.read(name, sender, record.version)
             self._respond(name, record, sender)
+            return
+        if found:
+            sender.send(message.error(RecordAction.RECORD_NOT_FOUND))
+        if sender.dialect.reads_once:
+            # The client may believe that it is subscribed no longer, so this is noted for a subscribed one as well.
+            self._replicas.read(name, sender, -1)
 
     async def _head(self, name: str, message: Message, sender: IRequester) -> None:
         found, record = await self._load(name, message, sender)
@@ -113,9 +115,18 @@ class RecordReader:
         try:
             record = await self._store.load(name)
         except RecordError as error:
-            answers.not_loaded(name, message, sender, error)
+            self.not_loaded(name, message, sender, error)
             return False, None
         return await self._permitted(name, message, sender, message.action, record or NO_RECORD), record
+
+    def not_loaded(self, name: str, message: Message, sender: IRequester, error: RecordError) -> None:
+        """
+        The record could not be loaded for C{sender}.
+        """
+        answers.not_loaded(name, message, sender, error)
+        if message.action is RecordAction.READ and self._subscriptions.is_subscribed(name, sender):
+            # The client reads because its copy is wrong. Client 7.0.5 even takes the error for the record.
+            self._replicas.made_unsure(name, sender)
 
     def _respond(self, name: str, record: Record, sender: IRequester) -> None:
         if self._conflicts and self._conflicts.read(name, sender, record):
@@ -198,7 +209,7 @@ class RecordReader:
             self._replicas.refused(name, sender)
         elif not sender.dialect.acks_reading_at_once:
             sender.send(replace(message, names=(name,)).ack())
-        else:
+        if sender.dialect.acks_reading_at_once:
             self._replicas.subscribed(name, sender, record.version)
         self._respond(name, record, sender)
 

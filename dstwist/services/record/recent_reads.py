@@ -12,8 +12,19 @@ the first answer for both::
     SUBSCRIBECREATEANDREAD a ----------------> subscribed
              <-------------------------------- READ_RESPONSE 2      the client ignores it
 
+The client takes an error for both answers as well: it believes that it has the record, but has neither version nor
+data, and throws when the application writes to a path. This needs no snapshot. A client that holds a record reads it
+after a reconnect, another client deletes it meanwhile, and the application asks for it again::
+
+    client                                     server
+    READ a ----------------------------------> deleted by another client
+             <-------------------------------- DELETED              the client forgets the record
+    SUBSCRIBECREATEANDREAD a ----------------> created
+             <-------------------------------- RECORD_NOT_FOUND     the record is ready, without data
+             <-------------------------------- READ_RESPONSE 1      the client ignores it
+
 So each read of such a client is remembered for L{READ_MEMORY_SECONDS}. If the record has another version when the
-client subscribes, or a write of the client was refused in between, its copy is wrong.
+client subscribes, or the read failed, or a write of the client was refused in between, its copy is wrong.
 """
 
 from __future__ import annotations
@@ -59,9 +70,15 @@ class RecentReads:
     def add(self, name: str, connection: IRequester, version: int) -> None:
         """
         C{connection}, which is not subscribed, was sent C{version} of the record.
+
+        @param version: -1 if the client got an error.
         """
         key = (connection, name)
-        if key not in self._versions:
+        if key in self._versions:
+            if version < 0:
+                # The client may have taken this answer, not the first.
+                self._versions[key] = version
+        else:
             self._versions[key] = version
             weight = _weight(name)
             self._weight += weight
@@ -75,8 +92,8 @@ class RecentReads:
 
     def take(self, name: str, connection: IRequester) -> int | None:
         """
-        The version that C{connection} was sent first within L{READ_MEMORY_SECONDS}; C{None} if there was no read. The
-        read is forgotten.
+        The version that C{connection} was sent first within L{READ_MEMORY_SECONDS}; -1 if it got an error; C{None} if
+        there was no read. The read is forgotten.
         """
         key = (connection, name)
         version = self._versions.get(key)

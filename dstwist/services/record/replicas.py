@@ -43,7 +43,7 @@ resubscribed: the client, which was not                 -> unsure          its t
 subscribed and is not sent the record
 subscribed: the client, which has read     -> unsure    -> unsure          its time restarts
 the record shortly before (if neither:
-another version of it)
+another version of it, or in vain)
 made_unsure: the copy                      -> unsure    -> unsure          its time restarts
 not_reminded: the record is not readable   -> unsure    -> unsure          its time restarts, and is longer
 the time of C{refused} is over                          -> neither
@@ -184,7 +184,8 @@ class Replicas:
     def made_unsure(self, name: str, connection: IRequester) -> None:
         """
         The copy of C{connection}, which is subscribed, may be wrong. Either the client reads the path of its accepted
-        write in another way than the server, or its write was refused and the server could not send it the record.
+        write in another way than the server, or its write was refused and the server could not send it the record, or
+        it has asked for the record and the server could not read it.
         """
         self._reminders.made_unsure(name, connection)
 
@@ -197,6 +198,8 @@ class Replicas:
     def read(self, name: str, connection: IRequester, version: int) -> None:
         """
         C{connection}, which is not subscribed and whose dialect C{reads_once}, is sent C{version} of the record.
+
+        @param version: -1 if the client gets an error instead of the record. It may be subscribed then.
         """
         self._reads.add(name, connection, version)
 
@@ -223,7 +226,7 @@ class Replicas:
 
     def subscribed(self, name: str, connection: IRequester, version: int) -> None:
         """
-        C{connection} subscribed, and is sent C{version} of the record.
+        C{connection} subscribed, or was subscribed already, and is sent C{version} of the record.
         """
         read = self._reads.take(name, connection) if self._reads else None
         if read is not None and (read != version or self._reminders.remembers(name, connection)):

@@ -49,7 +49,6 @@ from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.large_values import LargeValues
-from dstwist.services.record import answers
 from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.comparison import Comparison
 from dstwist.services.record.decide import WriteDecisions
@@ -199,6 +198,7 @@ class RecordService:
         self._discards = discards
         self._conflicts = conflicts
         self._refusals = refusals
+        self._reader = reader
         self._deleter = deleter
         self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             **reader.actions,
@@ -250,7 +250,7 @@ class RecordService:
         elif message.action is RecordAction.DELETE:
             self._deleter.not_deleted(name, message, sender, RecordError(RecordAction.RECORD_DELETE_ERROR, reason))
         else:
-            answers.not_loaded(name, message, sender, RecordError(RecordAction.RECORD_LOAD_ERROR, reason))
+            self._reader.not_loaded(name, message, sender, RecordError(RecordAction.RECORD_LOAD_ERROR, reason))
 
     def _on_revoke(self, name: str, connection: IRequester) -> None:
         """

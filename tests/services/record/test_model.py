@@ -8,6 +8,7 @@ C{DSTWIST_MODEL_EXAMPLES} in the environment is how many histories are tried, C{
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections import Counter
 from functools import partial
@@ -49,6 +50,8 @@ CREATING = (A.CREATEANDUPDATE, A.CREATEANDPATCH)
 names = st.sampled_from(NAMES)
 clients = st.integers(0, CLIENTS - 1)
 written_paths = st.sampled_from(sorted(PATHS))
+#: The version and the data of a client that has taken an error for the record.
+NOTHING = (math.nan, None)
 # Mostly what a client would write; else the same again, something old, or something to come.
 offsets = st.sampled_from([1, 1, 1, 1, 0, -1, 2, None, None])
 
@@ -73,13 +76,14 @@ class Client(FakeConnection):
     @ivar astray: records that it has asked for and has not been sent.
     @ivar to_read: records that it has to read, because news of a path did not fit.
     @ivar merging: records of which it takes no news before it has read them.
+    @ivar waiting: the requests for each record that are not answered, if it takes the first answer for all of them.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(f"client {number}", dialect=(TEXT, JAVASCRIPT, TEXT, PROTOBUF)[number])
         self.deaf = False
         self.unheard: list[Message] = []
-        self.views: dict[str, tuple[int, Any]] = {}
+        self.views: dict[str, tuple[Any, Any]] = {}
         self.answers: dict[str, list[Message]] = {}
         self.counts: Counter[tuple[RecordAction, str]] = Counter()
         self.read: dict[str, list[tuple[int, Any]]] = {name: [] for name in NAMES}
@@ -87,6 +91,7 @@ class Client(FakeConnection):
         self.reckless: set[str] = set()
         self.to_read: set[str] = set()
         self.merging: set[str] = set()
+        self.waiting: dict[str, list[RecordAction]] = {name: [] for name in NAMES}
 
     def write(self, frame: Any) -> None:
         if self.deaf:
@@ -129,18 +134,33 @@ class Client(FakeConnection):
             self.counts[A.READ, name] += 1
             state = (message.version, loads(message.data))
             self.read[name].append(state)
-            if name in self.views:
-                self._know(name, *state)
+            self._take(name, state)
         elif message.is_error and message.original_action in (A.READ, A.SUBSCRIBECREATEANDREAD):
             self.counts[A.READ, name] += 1
+            if self.dialect.reads_once:
+                self._take(name, NOTHING)
         elif action is A.RECORD_CREATE_ERROR or (
             action in LOAD_ERRORS and message.original_action is None and not self.dialect.acks_reading_at_once
         ):
             self.counts[action, name] += 1
         elif action is A.HEAD_RESPONSE or message.original_action is A.HEAD:
             self.counts[A.HEAD, name] += 1
-        elif name in self.views and self.views[name][0] >= 0:
+        elif name in self.views and not self.views[name][0] < 0:
             self._news(name, message)
+
+    def _take(self, name: str, state: tuple[Any, Any]) -> None:
+        """
+        An answer to a read, or to the request for the record itself. Client 7 takes the first one, even an error to a
+        read.
+        """
+        answered = self.waiting[name].pop(0) if self.dialect.reads_once else None
+        if name not in self.views or (state is NOTHING and answered is not A.READ):
+            return
+        if self.views[name][0] < 0 or name in self.merging or not self.dialect.reads_once:
+            self.views[name] = state
+            self.merging.discard(name)
+        if answered is not A.READ:
+            self.astray.discard(name)
 
     def _news(self, name: str, message: Any) -> None:
         version, data = self.views[name]
@@ -307,8 +327,8 @@ class Machine(RuleBasedStateMachine):
         A client writes.
         """
         client = self.clients[number]
-        if name in client.views and (client.views[name][0] < 0 or self.pending(number, A.READ, name)):
-            return  # clients keep what is written to a record until they have it
+        if name in client.views and (not client.views[name][0] >= 0 or self.pending(number, A.READ, name)):
+            return  # clients keep what is written to a record until they have it, and throw if they have an error
         self.serial += 1
         version = self.known_version(client, name)
         fields: dict[str, Any] = {
@@ -370,7 +390,7 @@ class Machine(RuleBasedStateMachine):
                 name = client.to_read.pop()
                 self.asked[number, A.READ, name] += 1
                 self.model.read(number, name, create=False)
-                self.service.handle(ask(A.READ, name), client)
+                self.ask_for(name, A.READ, client)
 
     def known_version(self, client: Client, name: str) -> int:
         view = client.views.get(name)
@@ -383,14 +403,21 @@ class Machine(RuleBasedStateMachine):
         """
         client = self.clients[number]
         client.hear()
-        if name in client.views or self.pending(number, A.READ, name) or self.discarding(client, name):
+        reads = client.dialect.reads_once and set(client.waiting[name]) == {A.READ}
+        if name in client.views or (self.pending(number, A.READ, name) and not reads) or self.discarding(client, name):
             return
         client.views[name] = (-1, None)
         client.astray.add(name)
         client.reckless.discard(name)
         self.asked[number, A.READ, name] += 1
         self.model.read(number, name, create=True)
-        self.service.handle(ask(A.SUBSCRIBECREATEANDREAD, names=(name,)), client)
+        self.ask_for(name, A.SUBSCRIBECREATEANDREAD, client)
+
+    def ask_for(self, name: str, action: RecordAction, client: Client) -> None:
+        if client.dialect.reads_once:
+            client.waiting[name].append(action)
+        message = ask(A.READ, name) if action is A.READ else ask(action, names=(name,))
+        self.service.handle(message, client)
 
     def pending(self, number: int, action: RecordAction, name: str) -> bool:
         client = self.clients[number]
@@ -415,6 +442,8 @@ class Machine(RuleBasedStateMachine):
         client = self.clients[number]
         client.hear()
         client.forget(name)
+        # It has the answers to all its reads before it discards a record.
+        client.waiting[name] = [A.UNSUBSCRIBE for _ in client.waiting[name]]
         self.end(name, client)
         message = ask(A.UNSUBSCRIBE, names=(name,), correlation_id=str(self.serial))
         self.requests[str(self.serial)] = (client, message)
@@ -430,7 +459,8 @@ class Machine(RuleBasedStateMachine):
             return  # clients know that themselves
         for action in (A.READ, A.HEAD):
             self.asked[number, action, name] += 1
-            self.service.handle(ask(action, name), self.clients[number])
+        self.ask_for(name, A.READ, self.clients[number])
+        self.service.handle(ask(A.HEAD, name), self.clients[number])
         self.model.read(number, name, create=False)
 
     @rule(number=clients, name=names)
