@@ -52,7 +52,7 @@ from dstwist.plugins import PluginContext
 from dstwist.plugins.hosting import Plugins
 from dstwist.reload.on_sighup import Reloads
 from dstwist.routing.router import Router
-from dstwist.scheduling.clocks import wall_time
+from dstwist.scheduling.clocks import steady_clock, wall_time
 from dstwist.services.topics import TopicBuilder
 from dstwist.startup_checks import (
     tell_of_open_files,
@@ -136,7 +136,7 @@ class Node(NodeService):
         plugins = Plugins(settings.plugins, reactor, label)
         if plugins:
             self._users.observe_connections(plugins.logged_in, plugins.logged_out)
-        self._cluster = cluster = build_cluster(settings, stores.arbiter, reactor, reactor)
+        self._cluster = cluster = build_cluster(settings, stores.arbiter, reactor, steady_clock(reactor))
         topics = TopicBuilder(
             settings,
             reactor,

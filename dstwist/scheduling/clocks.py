@@ -47,21 +47,23 @@ def steady_clock(reactor: IReactorTime) -> IReactorTime:
     """
     A clock whose C{seconds} are never set, with the timers of C{reactor}.
     """
-    return _SteadyClock(reactor) if reactor.seconds == time.time else reactor
+    return SteadyClock(reactor) if reactor.seconds == time.time else reactor
 
 
 @implementer(IReactorTime)
-class _SteadyClock:
+class SteadyClock:
     """
     The steady clock beside a reactor that has the wall clock.
+
+    @ivar reactor: has the timers.
     """
 
     def __init__(self, reactor: IReactorTime) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
         self.seconds = time.monotonic
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> IDelayedCall:
-        return self._reactor.callLater(delay, callable, *args, **kwargs)
+        return self.reactor.callLater(delay, callable, *args, **kwargs)
 
     def getDelayedCalls(self) -> Any:
-        return self._reactor.getDelayedCalls()
+        return self.reactor.getDelayedCalls()

@@ -38,7 +38,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.log import Logger
-from dstwist.scheduling.clocks import steady_time
+from dstwist.scheduling.clocks import SteadyClock, steady_time
 
 #: How long one party may keep all others waiting, in seconds.
 TIME_SLICE = 0.005
@@ -79,7 +79,8 @@ class Turns:
         """
         turns = _turns.get(clock)
         if turns is None:
-            turns = _turns[clock] = cls(clock)
+            turns = cls.of(clock.reactor) if isinstance(clock, SteadyClock) else cls(clock)
+            _turns[clock] = turns
         return turns
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from dstwist import node as node_module
 from dstwist.errors import ConfigError, StartError, StoppedError, StoreError
 from dstwist.log import Logger
 from dstwist.node import Node
@@ -319,6 +321,24 @@ class LifeTests(EmbeddingTestCase):
         leave.callback(None)
         self.successResultOf(ended)
         self.assert_nothing_left()
+
+
+class ClockTests(EmbeddingTestCase):
+    """
+    The reactor of a program goes by the time of day, as Twisted makes it.
+    """
+
+    def test_steady(self) -> None:
+        """
+        The part of a node in a cluster gets a clock that is not set with the time of day.
+        """
+        clocks: list[Any] = []
+        self.patch(node_module, "build_cluster", lambda settings, arbiter, reactor, clock: clocks.append(clock))
+        self.node()
+        self.assertIs(clocks[0], self.reactor)
+        self.reactor.seconds = time.time  # type: ignore[method-assign]
+        self.node()
+        self.assertIs(clocks[1].seconds, time.monotonic)
 
 
 class ServiceTests(EmbeddingTestCase):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.scheduling.clocks import SteadyClock
 from dstwist.scheduling.turns import TIME_SLICE, TURN_LENGTH, Turns
 from tests.fakes import BusyClock
 from tests.turns import turn_lengths
@@ -52,6 +53,7 @@ class TurnsTests(SynchronousTestCase):
         """
         self.assertIs(Turns.of(self.clock), self.turns)
         self.assertIsNot(Turns.of(BusyClock()), self.turns)
+        self.assertIs(Turns.of(SteadyClock(self.clock)), self.turns)
 
     def test_later(self) -> None:
         """
