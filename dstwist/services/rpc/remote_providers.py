@@ -19,7 +19,8 @@ what happens                 what it means for a call that was given to another 
 a message gets lost          the times of the call end it
 the node dies                as if a provider had disconnected: another one is asked, unless the call was accepted and
                              C{rpc.rerouteAccepted} is off
-this node was found dead     the same, for the calls given to all nodes: the others have dropped them
+this node was found dead     the same, for the calls given to all nodes, which may be asked once more: they have
+                             dropped these calls
 the bus is lost              nothing: the answer may come when the bus is back. A new call waits for that
 ===========================  =========================================================================================
 """
@@ -28,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster.digest import GONE, State
 from dstwist.cluster.messages import Item
@@ -48,6 +49,11 @@ KIND = "p"
 #: The most procedures that are watched, besides those that calls wait for. Those that were first called longest ago are
 #: watched no more if there are more.
 MAX_WATCHED = 10000
+
+
+#: How long after it has joined anew this node gives no calls to others, in lease intervals. They read the table as soon
+#: as they hear of it, and drop messages of nodes that they do not know.
+KNOWN_INTERVALS = 0.2
 
 
 class RemoteProvider(Provider):
@@ -119,7 +125,12 @@ class RemoteProviders:
         self._send = cluster.peers.send
         self._calls = calls
         self._response_timeout = settings.response_timeout
+        self._clock = clock
+        self._known_delay = KNOWN_INTERVALS * cluster.settings.lease_interval
         self._node = membership.node
+        # Whether the other nodes know that this node is a member; if it was found dead, they do not for a moment.
+        self._is_known = True
+        self._becoming_known: IDelayedCall | None = None
         self._providers: dict[str, RemoteProvider] = {}
         self._waiting = WaitingCalls()
         self._attempts = 0
@@ -172,11 +183,14 @@ class RemoteProviders:
         self._waiting = WaitingCalls()
         self._slices.stop()
         self._watched.stop()
+        if self._becoming_known is not None:
+            self._becoming_known.cancel()
+            self._becoming_known = None
 
     # -- which nodes provide a procedure
 
     def _reachable(self, state: State | None) -> list[RemoteProvider]:
-        if state is None or self._bus.is_lost:
+        if state is None or self._bus.is_lost or not self._is_known:
             return []
         membership = self._membership
         nodes = [node for node in state[1] if node != self._node and node in membership.members]
@@ -247,13 +261,25 @@ class RemoteProviders:
         membership = self._membership
         if membership.node != self._node:
             self._node = membership.node
+            self._is_known = False
             gone = list(self._providers)
         else:
             gone = [node for node in self._providers if node not in membership.members]
         for node in gone:
             provider = self._providers.pop(node)
             provider.has_left = True
+            for call in provider.running.values():
+                if call.asked is not None:
+                    # It may wait once more: the providers may be on their way to other nodes.
+                    call.asked.discard(self._waiting)
             self._calls.provider_left(provider)
+        if not self._is_known and membership.is_member and self._becoming_known is None:
+            self._becoming_known = self._clock.callLater(self._known_delay, self._become_known)
+        self._look()
+
+    def _become_known(self) -> None:
+        self._becoming_known = None
+        self._is_known = True
         self._look()
 
     # -- messages
