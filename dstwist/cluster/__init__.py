@@ -24,6 +24,7 @@ L{.digest}                  sets that two nodes keep alike
 B{news}
 L{.subjects}                messages to the nodes that want a name
 L{.interest}                the subjects of the bus that clients of this node want
+L{.event_news}              the payload of an event
 L{.record_news}             what is passed on to subscribers of records, by versions
 L{.comparison}              finds news that the bus has lost
 L{.unsent_news}             records of which this node's own news may have been lost
