@@ -366,9 +366,6 @@ class FakeService:
         if self.then is not None:
             self.then()
 
-    def handle_remote(self, message: Message) -> None:
-        raise NotImplementedError
-
 
 @implementer(IPermission)
 class FakePermission:

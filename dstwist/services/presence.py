@@ -121,11 +121,6 @@ class PresenceService:
         # No default: the codecs let through only what a client may send.
         self._actions[message.action](message, sender)
 
-    def handle_remote(self, message: Message) -> None:
-        """
-        Do nothing: nodes tell each other only which users are online, and each node tells its own clients.
-        """
-
     def stop(self) -> None:
         """
         Announce no leaves from now on: all clients are about to be told that the server stops.

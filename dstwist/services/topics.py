@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dstwist.cluster.node import ClusterNode
-from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import IPermission, ITopicService
@@ -126,7 +125,7 @@ class TopicBuilder:
 
     def _build_events(self) -> None:
         subscriptions, listeners = self._registries(Topic.EVENT)
-        self._topics.by_topic[Topic.EVENT] = EventService(subscriptions, listeners, SingleNode())
+        self._topics.by_topic[Topic.EVENT] = EventService(subscriptions, listeners, self._cluster)
         self._topics.grant_types += (
             GrantType(subscriptions, Topic.EVENT, EventAction.SUBSCRIBE, EventAction.SUBSCRIBE),
             GrantType(listeners, Topic.EVENT, EventAction.LISTEN, EventAction.LISTEN),

@@ -24,7 +24,6 @@ from dstwist.routing.router import Router
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
 from dstwist.services.event import EventService
-from tests.fakes import FakeCluster
 from tests.logs import Lines
 from tests.requesters import RequesterTestCase, for_each_requester
 
@@ -56,7 +55,7 @@ class RuleReloadTests(RequesterTestCase):
     def reload(self, old: PermissionSettings) -> RuleReload:
         self.permission: IPermission = build_permission(old, self.clock.seconds, self.load)
         listeners = ListenerRegistry(Topic.EVENT, self.subscriptions, ListenSettings(), self.clock)
-        service = EventService(self.subscriptions, listeners, FakeCluster())
+        service = EventService(self.subscriptions, listeners, None)
         self.router = Router(self.permission, {Topic.EVENT: service})
         grant_types = [GrantType(self.subscriptions, Topic.EVENT, SUBSCRIBE, SUBSCRIBE)]
         return RuleReload(self.permission, old, grant_types, self.clock, self.router.drain)

@@ -1,5 +1,5 @@
 """
-The EVENT topic.
+The EVENT topic on a single node.
 """
 
 from __future__ import annotations
@@ -7,15 +7,14 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from dstwist.cluster.single import SingleNode
 from dstwist.config.settings import ListenSettings
-from dstwist.interfaces import ICluster, ITopicService
+from dstwist.interfaces import ITopicService
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.event import EventService
-from tests.fakes import FakeCluster, FakeConnection, FakeWire
+from tests.fakes import FakeConnection, FakeWire
 from tests.requesters import RequesterTestCase, for_each_requester
 
 HELLO = Message(Topic.EVENT, EventAction.EMIT, name="news", data=b'"hello"')
@@ -28,16 +27,9 @@ class EventServiceTests(RequesterTestCase):
     """
 
     def setUp(self) -> None:
-        self.cluster = FakeCluster()
-        self.serve(self.cluster)
-
-    def serve(self, cluster: ICluster) -> None:
-        """
-        Make a new service.
-        """
         subscriptions = SubscriptionRegistry(Topic.EVENT)
         listeners = ListenerRegistry(Topic.EVENT, subscriptions, ListenSettings(), Clock())
-        self.service = EventService(subscriptions, listeners, cluster)
+        self.service = EventService(subscriptions, listeners, None)
         self.wire = FakeWire()
 
     def subscriber(self, user: str) -> FakeConnection:
@@ -55,14 +47,13 @@ class EventServiceTests(RequesterTestCase):
 
     def test_emit(self) -> None:
         """
-        An emit reaches every other subscriber, encoded once for all of them, and the cluster; the sender gets no echo.
+        An emit reaches every other subscriber, encoded once for all of them; the sender gets no echo.
         """
         ann, bob, cat = map(self.subscriber, ("ann", "bob", "cat"))
         self.wire.encoded = 0
         self.service.handle(HELLO, ann)
         self.assertEqual([c.take() for c in (ann, bob, cat)], [[], [HELLO], [HELLO]])
         self.assertEqual(self.wire.encoded, 1)
-        self.assertEqual(self.cluster.published, [HELLO])
 
     def test_other_sockets_of_the_sender(self) -> None:
         """
@@ -71,23 +62,6 @@ class EventServiceTests(RequesterTestCase):
         here, there = self.subscriber("ann"), self.subscriber("ann")
         self.service.handle(HELLO, here)
         self.assertEqual((here.take(), there.take()), ([], [HELLO]))
-
-    def test_emit_to_nobody(self) -> None:
-        """
-        An emit goes to the cluster even if nobody here wants it.
-        """
-        self.service.handle(HELLO, self.connect())
-        self.assertEqual(self.cluster.published, [HELLO])
-
-    def test_single_node(self) -> None:
-        """
-        Where there are no other nodes, an emit reaches the subscribers here.
-        """
-        verifyObject(ICluster, SingleNode())
-        self.serve(SingleNode())
-        ann, bob = self.subscriber("ann"), self.subscriber("bob")
-        self.service.handle(HELLO, ann)
-        self.assertEqual((ann.take(), bob.take()), ([], [HELLO]))
 
     def test_nothing_but_the_event(self) -> None:
         """
@@ -107,15 +81,6 @@ class EventServiceTests(RequesterTestCase):
         self.service.handle(clean, self.connect())
         self.assertIs(ann.take()[0], clean)
 
-    def test_remote_emit(self) -> None:
-        """
-        An emit from another node is delivered here and not forwarded again.
-        """
-        ann = self.subscriber("ann")
-        self.service.handle_remote(HELLO)
-        self.assertEqual(ann.take(), [HELLO])
-        self.assertEqual(self.cluster.published, [])
-
     def test_unsubscribe(self) -> None:
         """
         Who unsubscribed hears nothing more.
@@ -123,7 +88,7 @@ class EventServiceTests(RequesterTestCase):
         ann = self.subscriber("ann")
         request = Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=("news",))
         self.service.handle(request, ann)
-        self.service.handle_remote(HELLO)
+        self.service.handle(HELLO, self.connect())
         self.assertEqual(ann.take(), [request.ack()])
 
     def test_listening(self) -> None:

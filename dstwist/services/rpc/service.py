@@ -129,11 +129,6 @@ class RpcService:
         # No default: the codecs let through only what a client may send.
         self._actions[message.action](message, sender)
 
-    def handle_remote(self, message: Message) -> None:
-        """
-        Do nothing: a call goes to one provider, so no message of this topic is published to all nodes.
-        """
-
     def stop(self) -> None:
         """
         Forget all calls, because all clients are about to be told that the server stops. Clients that would never call
