@@ -24,7 +24,6 @@ from dstwist.interfaces import (
     HandshakeData,
     IAuthenticator,
     ICallbackStore,
-    ICluster,
     ICodec,
     IConnection,
     IIdentity,
@@ -293,20 +292,6 @@ class FakeLink:
         """
         frames, self.frames = self.frames, []
         return [unframed(frame) for frame in frames]
-
-
-@implementer(ICluster)
-class FakeCluster:
-    """
-    A cluster that keeps what it was told.
-    """
-
-    def __init__(self, single: bool = False) -> None:
-        self.is_single = single
-        self.published: list[Message] = []
-
-    def publish(self, message: Message) -> None:
-        self.published.append(message)
 
 
 class FakeSubjects:
@@ -608,7 +593,6 @@ class FakesTests(SynchronousTestCase):
         verifyObject(IRequester, FakeRequester())
         verifyObject(IConnection, FakeConnection())
         verifyObject(ILink, FakeLink())
-        verifyObject(ICluster, FakeCluster())
         verifyObject(ITopicService, FakeService())
         verifyObject(IPermission, FakePermission())
         verifyObject(IInstantStore, FakeStore())

@@ -4,7 +4,6 @@ Other nodes. A shared store decides; a message bus carries the news.
 ==========================  =========================================================================================
 module                      task
 ==========================  =========================================================================================
-L{.single}                  a cluster of one, which does nothing
 L{.from_settings}           builds the part of a node from the settings
 L{.node}                    the part that one node takes: all of the following together
 L{.joining}                 its start waits until the others have heard of it

@@ -16,7 +16,7 @@ L{.cluster}            other nodes
 from __future__ import annotations
 
 from dstwist.interfaces.authentication import HandshakeData, IAuthenticator, IDepartures, Login, PeerCertificate
-from dstwist.interfaces.cluster import IBus, ICluster, IClusterTable, IClusterTableHost, TableReading
+from dstwist.interfaces.cluster import IBus, IClusterTable, IClusterTableHost, TableReading
 from dstwist.interfaces.lifecycle import ILifecycle
 from dstwist.interfaces.permission import IDecider, IPermission
 from dstwist.interfaces.plugins import IPlugin, IPluginMaker
@@ -58,7 +58,6 @@ __all__ = [
     "IAuthenticator",
     "IBus",
     "ICallbackStore",
-    "ICluster",
     "IClusterTable",
     "IClusterTableHost",
     "ICodec",
