@@ -32,18 +32,21 @@ class Dependency(NamedTuple):
     @ivar name: for the log.
     @ivar part: C{None} if there is none, which the log says too.
     @ivar describe: the text for the log when the part has started.
+    @ivar waits: how much longer than others it may take to start, because it waits for other nodes, in seconds.
     """
 
     name: str
     part: ILifecycle | None
     describe: Callable[[], str]
+    waits: float = 0.0
 
 
 class Dependencies:
     """
     Starts C{dependencies} one after the other, and stops them in the reverse order.
 
-    @param start_timeout: how long each may take to start, in seconds. C{stop_timeout} is the same for its stop.
+    @param start_timeout: how long each may take to start, in seconds, besides C{Dependency.waits}. C{stop_timeout} is
+        the same for its stop.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class Dependencies:
         """
         How long all of them may take to start, in seconds.
         """
-        return len(self._dependencies) * self._start_timeout
+        return sum(self._start_timeout + dependency.waits for dependency in self._dependencies)
 
     @property
     def longest_stop(self) -> float:
@@ -76,22 +79,24 @@ class Dependencies:
 
         @raise StartError: one could not start; those after it are not started.
         """
-        for name, part, describe in self._dependencies:
+        for name, part, describe, waits in self._dependencies:
             if part is not None:
-                await self._start(name, part)
+                await self._start(name, part, waits)
             _log.info("INFO | {name} ready: {description}", name=name, description=describe(), event="INFO")
 
-    async def _start(self, name: str, part: ILifecycle) -> None:
+    async def _start(self, name: str, part: ILifecycle, waits: float) -> None:
         entry = (name, part)
         self._started.append(entry)
         try:
-            await self._within(self._start_timeout, name, part.start)
+            await self._within(self._start_timeout + waits, name, part.start)
         except CancelledError:
             # It may still get ready, so it has to be stopped.
             raise
         except TimeoutError:
-            reason = f"{name} wasn't initialised in time (dependencyInitializationTimeout, {self._start_timeout:g} s)"
-            raise StartError(reason, "PLUGIN_INITIALIZATION_TIMEOUT") from None
+            limit = f"dependencyInitializationTimeout, {self._start_timeout:g} s"
+            if waits:
+                limit += f", and {waits:g} s for other nodes"
+            raise StartError(f"{name} wasn't initialised in time ({limit})", "PLUGIN_INITIALIZATION_TIMEOUT") from None
         except Exception as error:
             self._started.remove(entry)
             if not isinstance(error, DstwistError):

@@ -290,7 +290,8 @@ class Node(NodeService):
         ]
         cluster = self._cluster
         if cluster is not None:
-            found.append(Dependency("cluster", cluster, lambda: cluster.description))
+            waits = cluster.settings.join_timeout
+            found.append(Dependency("cluster", cluster, lambda: cluster.description, waits))
         if settings.exit_on_fatal_error:
             watch = LossWatch(
                 [("storage", stores.storage), ("cache", stores.cache)],

@@ -129,6 +129,23 @@ class DependencyTests(PartsTestCase):
         self.successResultOf(self.stop())
         self.assertEqual(self.calls, ["start storage"])
 
+    def test_other_nodes(self) -> None:
+        """
+        One that waits for other nodes has so much more time than others.
+        """
+        part = FakePart("cluster", self.calls, False)
+        cluster = Dependency("cluster", part, lambda: "3 nodes", waits=5.0)
+        self.dependencies = Dependencies([cluster], 2.0, 3.0, self.clock)
+        self.assertEqual(self.dependencies.longest_start, 7.0)
+        started = self.start()
+        self.clock.advance(6.9)
+        self.assertNoResult(started)
+        self.clock.advance(0.1)
+        self.assertEqual(
+            self.failureResultOf(started, StartError).getErrorMessage(),
+            "cluster wasn't initialised in time (dependencyInitializationTimeout, 2 s, and 5 s for other nodes)",
+        )
+
     def test_mistake(self) -> None:
         """
         If it is a mistake in the part, the log has the traceback.
