@@ -217,7 +217,7 @@ class OnlineAnywhere:
 
     def _end_watch(self, user: str) -> None:
         self._directory.unwatch(USER, user)
-        if not self._is_there(user):
+        if not self._watches_all and not self._is_there(user):
             self._forget(user)
 
     def _forget(self, user: str) -> None:

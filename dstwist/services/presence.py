@@ -26,8 +26,8 @@ is sent before the acknowledgement of a repeated subscription. Clients of v2 and
 subscriptions to all users, and get it only for these.
 
 With several nodes, the owners of users in the directory have to tell this node of users that it did not watch before.
-An answer waits for that, for up to C{subscribeTimeout}; then it says what is known. A subscriber is told of no change
-before its acknowledgement, because the state of the user at that moment is what the first change is a change of.
+An answer waits for that, for up to C{subscribeTimeout}; then it says what is known. A subscriber is told nothing of a
+user of whom the owner has not told: a user who has been online before the subscription does not join.
 """
 
 from __future__ import annotations

@@ -356,6 +356,20 @@ class SubscribingTests(NodesTestCase):
             self.assertEqual((list(service.all_users.names()), list(service.single_users.names())), ([], []))
             self.assertEqual(len(service._online), 0)
 
+    def test_watched_both_ways(self) -> None:
+        """
+        The end of the watch of one user changes nothing while all users are watched, even for a user of whom the
+        directory has not told.
+        """
+        self.ask(0, query("ann"))
+        watcher = self.subscriber(0, SUBSCRIBE_ALL)
+        self.stage.advance(self.stage.settings.linger - 1)
+        self.nodes[0].log_out(self.nodes[0].log_in("ann"))
+        self.stage.advance(2)
+        self.assertEqual(self.ask(0, QUERY_ALL), ["ann"])
+        self.stage.advance(10)
+        self.assertEqual(self.told(watcher), ["+ann", "-ann"])
+
     def test_unwatched(self) -> None:
         """
         A user is watched for a while after the last subscription, and then forgotten. Subscribed to again, the user is
