@@ -36,15 +36,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster.digest import State
+from dstwist.cluster.kinds import USER
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import PresenceSettings
 from dstwist.connections.users import UserRegistry
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.services.roster import Roster
-
-#: The kind of the names of users in the directory.
-USER = "u"
 
 #: For how long all users are watched after the last client that wanted them, in seconds. To learn them anew costs the
 #: owners and this node one row for each user, so that queries that are repeated each minute are better served by this.
