@@ -75,7 +75,7 @@ class Client(FakeConnection):
     def __init__(self, history: History, node: Node, dialect: Dialect) -> None:
         super().__init__("OPEN", dialect=dialect)
         self.history = history
-        self.node = node
+        self.home = node
         self.known: dict[str, set[str]] = {}
         self.single: set[str] = set()
         self.asked: Message | None = None
@@ -83,7 +83,7 @@ class Client(FakeConnection):
 
     def ask(self, request: Message) -> None:
         self.asked, self.asked_at = request, self.history.stage.clock.now
-        self.node.service.handle(request, self)
+        self.home.service.handle(request, self)
 
     def write(self, frame: Any) -> None:
         message = unframed(frame)
@@ -95,7 +95,7 @@ class Client(FakeConnection):
         assert request is not None, message
         if self.history.stage.clock.now > self.asked_at + 1.1:
             self.history.wrong["an answer took too long"] += 1
-        online = self.node.service._online
+        online = self.home.service._online
         if action == PresenceAction.SUBSCRIBE_ALL:
             self.known["all"] = {user for user in USERS if user in online}
         elif action == PresenceAction.UNSUBSCRIBE_ALL:
@@ -208,14 +208,14 @@ class History:
                 self.wrong["at rest: a user in a roster who has gone"] += 1
         for node in self.living:
             for request in (QUERY_ALL, named(PresenceAction.QUERY, *USERS)):
-                client = FakeConnection("OPEN")
-                node.service.handle(request, client)
+                asking = FakeConnection("OPEN")
+                node.service.handle(request, asking)
                 self.stage.advance(1)
-                (answer,) = client.take()
+                (answer,) = asking.take()
                 names = (
                     set(answer.names)
                     if request is QUERY_ALL
-                    else {u for u, is_online in loads(answer.data).items() if is_online}
+                    else {u for u, is_online in loads(answer.data or b"").items() if is_online}
                 )
                 if names != online:
                     self.wrong[f"at rest: an answer to {request.action.name}"] += 1
@@ -326,9 +326,8 @@ class History:
 
     def _take_off(self, node: Node) -> None:
         node.lives = False
-        for client in [client for client in self.clients if client.node is node]:
-            self.clients.remove(client)
-            client.node.service.stop()
+        self.clients = [client for client in self.clients if client.home is not node]
+        node.service.stop()
 
     def stop_node(self) -> None:
         if len(self.living) < 2:
@@ -336,7 +335,6 @@ class History:
         node = self.random.choice(self.living)
         node.cluster.hand_over()
         self.stage.advance(1)
-        node.service.stop()
         self._take_off(node)
         for connection in [each for each, home in self.connections.items() if home is node]:
             self._end(connection)

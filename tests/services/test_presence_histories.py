@@ -4,8 +4,6 @@ Random histories of presence on several nodes (L{tests.services.presence_history
 
 from __future__ import annotations
 
-import os
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.services.presence_history import History
@@ -21,8 +19,7 @@ class HistoryTests(SynchronousTestCase):
     """
 
     def check(self, kind: str, faults: bool) -> None:
-        first = int(os.environ.get("PRESENCE_FIRST", "0"))
-        for number in range(first, first + int(os.environ.get("PRESENCE_HISTORIES", HISTORIES))):
+        for number in range(HISTORIES):
             wrong = History(self, f"{kind} {number}", faults).run(STEPS)
             self.assertEqual(wrong, {}, f"history {kind} {number}")
 
