@@ -35,6 +35,10 @@ from dstwist.log import Logger, shown
 
 TABLE = "table"
 
+#: No more items are put into a message whose texts are longer than this. A text is as long as the data of a client at
+#: most. Redis disconnects a subscriber for which too many bytes wait (C{client-output-buffer-limit pubsub}).
+CHARACTERS_PER_TURN = 262144
+
 
 class Peers:
     """
@@ -131,10 +135,15 @@ class Peers:
         """
         items: list[Item] = []
         room = self._names_per_turn
-        while queue and room > 0 and len(items) < self._items_per_turn:
+        characters = CHARACTERS_PER_TURN
+        while queue and room > 0 and characters > 0 and len(items) < self._items_per_turn:
             item = queue.popleft()
             items.append(item)
-            room -= sum(len(field) for field in item if type(field) is list)
+            for field in item:
+                if type(field) is list:
+                    room -= len(field)
+                elif type(field) is str:
+                    characters -= len(field)
         return items
 
     def _payload(self, payload: bytes) -> None:

@@ -125,7 +125,7 @@ class ClusterSettings:
     grace: Mapping[str, float] = field(default_factory=dict)
     # How many names are in one message between nodes, and how many items are sent to one node in one turn.
     names_per_item: int = 500
-    items_per_turn: int = 20
+    items_per_turn: int = 100
 
 
 @dataclass(frozen=True)

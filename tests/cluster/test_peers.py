@@ -13,7 +13,7 @@ from dstwist.cluster import fields
 from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item, encode
-from dstwist.cluster.peers import Peers
+from dstwist.cluster.peers import CHARACTERS_PER_TURN, Peers
 from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table_memory import MemoryTable
 from tests.fakes import BusyClock
@@ -99,6 +99,19 @@ class PeersTests(SynchronousTestCase):
         for expected in ([5], [5, 1, 4], [5, 1, 4, 1]):
             self.assertEqual(got, expected)
             self.turn(1)
+
+    def test_long_texts(self) -> None:
+        """
+        Items with long texts are spread over more turns.
+        """
+        got: list[int] = []
+        self.bob.handle("text", (fields.text,), lambda sender, text: got.append(len(text)))
+        for count in (CHARACTERS_PER_TURN, 1, 1):
+            self.ann.send(self.bob_membership.node, ["text", "x" * count])
+        self.turn()
+        self.assertEqual(got, [CHARACTERS_PER_TURN])
+        self.turn(1)
+        self.assertEqual(got, [CHARACTERS_PER_TURN, 1, 1])
 
     def test_self(self) -> None:
         """

@@ -51,6 +51,9 @@ KIND = "p"
 MAX_WATCHED = 10000
 
 
+#: Procedures are watched for this time at least, in seconds.
+MIN_LINGER = 1.0
+
 #: How long after it has joined anew this node gives no calls to others, in lease intervals. They read the table as soon
 #: as they hear of it, and drop messages of nodes that they do not know.
 KNOWN_INTERVALS = 0.2
@@ -136,7 +139,7 @@ class RemoteProviders:
         self._attempts = 0
         self._stopped = False
         # The watched procedures, and those of them that were called again since their time began.
-        self._watched: Deadlines[str] = Deadlines(cluster.settings.linger, clock, self._lingered)
+        self._watched: Deadlines[str] = Deadlines(max(cluster.settings.linger, MIN_LINGER), clock, self._lingered)
         self._called: set[str] = set()
         self._slices = TimeSlices(clock)
         handle = cluster.peers.handle

@@ -4,6 +4,7 @@ Tests for L{dstwist.services.rpc.remote_providers}: which nodes are asked, and w
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dstwist.cluster.digest import GONE
@@ -11,6 +12,7 @@ from dstwist.cluster.table import partition_of
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.services.rpc import remote_providers
+from dstwist.services.rpc.remote_providers import MIN_LINGER
 from tests.fakes import FakeConnection
 from tests.services.rpc.cases import ACK_TIMEOUT, PROVIDE, failed, rpc
 from tests.services.rpc.nodes import ACCEPT, NO_RPC_PROVIDER, REJECT, RESPONSE, NodesTestCase
@@ -302,6 +304,29 @@ class WatchTests(NodesTestCase):
             self.call(f"n{number}")
         self.stage.advance(ACK_TIMEOUT)
         self.asked(provider)
+
+
+class NoLingerTests(NodesTestCase):
+    """
+    Subjects of the bus do not linger.
+    """
+
+    def serve(self, number: int, **settings: Any) -> None:
+        node = self.stage.nodes[number]
+        node.settings = replace(node.settings, linger=0.0)
+        super().serve(number, **settings)
+
+    def test_watched(self) -> None:
+        """
+        Procedures are watched for a short time nevertheless, and calls wait as ever.
+        """
+        provider = self.provider(1)
+        self.patch(self.stage.network, "travel_times", lambda sender, receiver: (0.2,))
+        self.request(0)
+        self.stage.advance(ACK_TIMEOUT - 0.1)
+        self.asked(provider)
+        self.stage.advance(3 * MIN_LINGER)
+        self.assertIsNone(self.stage.nodes[0].directory.state("p", "add"))
 
 
 class MembershipTests(NodesTestCase):
