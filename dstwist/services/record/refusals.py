@@ -141,7 +141,9 @@ class RecordRefusals:
             self.outdated(name, message, sender)
             return
         subscribed = self.is_subscribed(name, sender)
-        unsure = self._replicas.may_differ(name, sender)
+        # A write of version 0 has lost no race. Its client believes that there is no record, and no news correct that:
+        # client 7.0.5 after two interruptions in quick succession, or after an error that it takes for the record.
+        unsure = message.version == 0 or self._replicas.may_differ(name, sender)
         if state is NO_RECORD:
             self._replicas.refused_as_missing(name, sender)
         else:

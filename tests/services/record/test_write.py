@@ -410,6 +410,17 @@ class WriteTests(RecordTestCase):
         self.assertEqual(self.say(ann, request), [failed(request)])
         self.assertEqual(self.say(bob, request), [exists(request, 3, '{"x":1}'), failed(request)])
 
+    def test_believes_that_there_is_no_record(self) -> None:
+        """
+        A client that writes version 0 believes that there is no record. No news correct that, so it is sent the record.
+        """
+        self.have("a", 3, {"x": 1})
+        ann = self.young("a")
+        ann.dialect = JAVASCRIPT
+        request = wanting_ack(update("a", 0, {"x": 2}))
+        answers = [exists(request, 3, '{"x":1}'), update("a", 3, {"x": 1}), failed(request)]
+        self.assertEqual(self.say(ann, request), answers)
+
     def test_wrote_before_the_answer(self) -> None:
         """
         So does a text client that comes back, and writes while its request for the record waits for a slow storage.
