@@ -19,6 +19,8 @@ USER = "u"
 PROCEDURE = "p"
 EVENT = "e"
 RECORD = "r"
+PROVIDED_EVENT = "f"
+PROVIDED_RECORD = "s"
 
 #: The kinds whose watchers are told which nodes hold a name.
-EXACT = (PROCEDURE,)
+EXACT = (PROCEDURE, EVENT, RECORD)

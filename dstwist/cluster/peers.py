@@ -92,6 +92,16 @@ class Peers:
         if self._call is None:
             self._call = self._clock.callLater(0, self._flush)
 
+    def send_row(self, node: str, kind: str, row: Item) -> None:
+        """
+        Send C{row} in an item of C{kind} whose only field is a list of rows. Rows that follow each other share an item.
+        """
+        queue = self._queues.get(node)
+        if queue and queue[-1][0] == kind and len(queue[-1][1]) < self._names_per_turn:
+            queue[-1][1].append(row)
+        else:
+            self.send(node, [kind, [row]])
+
     def send_all(self, item: Item) -> None:
         """
         Send C{item} to all members, this node included.

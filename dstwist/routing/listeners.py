@@ -48,12 +48,15 @@ from dataclasses import dataclass, field
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import ListenSettings
 from dstwist.interfaces import IPermission, IRequester, IRevocable
 from dstwist.log import Logger, about
 from dstwist.patterns.javascript import InvalidPattern
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
+from dstwist.routing.cluster_demand import ClusterDemand
+from dstwist.routing.local_demand import LocalDemand
 from dstwist.routing.offers import OfferedNames, OfferRules
 from dstwist.routing.provider_assignment import ProviderAssignment
 from dstwist.routing.provider_search import Choose
@@ -83,6 +86,10 @@ class ListenerRegistry:
     @param announce: tell subscribers when their name gets or loses its provider.
     @param permission: decides which names a listener may be told; C{None} if everything is permitted.
     @param choose: which of several registrations is tried first.
+    @param cluster: this node in its cluster; C{None} if there are no other nodes.
+    @ivar provided: whether a name that has a subscriber has a provider.
+    @ivar wait_for_provider: waits until it is known whether a name has a provider
+        (L{dstwist.routing.wanted_names.WantedNames.wait}); C{None} if that is always known.
     """
 
     _log = Logger()
@@ -96,12 +103,18 @@ class ListenerRegistry:
         announce: bool = False,
         permission: IPermission | None = None,
         choose: Choose = random.choice,
+        cluster: ClusterNode | None = None,
     ) -> None:
         self._topic = topic
         self._actions = actions = ACTIONS[topic]
         self._settings = settings
         self._registrations = Registrations()
         self._listeners: dict[IRequester, _Listener] = {}
+        demand: LocalDemand | ClusterDemand
+        if cluster is None:
+            demand = LocalDemand(subscriptions)
+        else:
+            demand = ClusterDemand(topic, subscriptions, settings, cluster, announce)
         self._assignment = ProviderAssignment(
             topic,
             subscriptions,
@@ -109,9 +122,13 @@ class ListenerRegistry:
             settings,
             clock,
             OfferRules(topic, permission, clock),
-            announce,
+            announce and cluster is None,
             choose if settings.shuffle_providers else None,
+            demand,
         )
+        demand.begin(self._assignment)
+        self.provided = demand.provided
+        self.wait_for_provider = demand.wait
         self.offered = OfferedNames(
             self.connections, self._registrations_of, self._assignment.holder, self._assignment.withdraw
         )
@@ -127,12 +144,6 @@ class ListenerRegistry:
         Serve a message of the listen family.
         """
         self._handlers[message.action](message, sender)
-
-    def provided(self, name: str) -> bool:
-        """
-        Whether C{name} has a provider.
-        """
-        return self._assignment.provided(name)
 
     def stop(self) -> None:
         """

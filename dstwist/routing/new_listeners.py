@@ -34,7 +34,7 @@ class NewListeners:
         subscriptions: SubscriptionRegistry,
         idle: Callable[[str], bool],
         tried_up_to: Callable[[str], int],
-        search: Callable[[str, int], None],
+        search: Callable[[str, int], object],
     ) -> None:
         self._time_slices = time_slices
         self._subscriptions = subscriptions

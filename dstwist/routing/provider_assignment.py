@@ -10,7 +10,9 @@ all have declined a name              searched again at the next rematch (L{dstw
 a name loses its last subscriber      its search ends, and its provider is told to stop
 ====================================  =============================================================================
 
-L{dstwist.routing.topic_searches} makes the searches, L{dstwist.routing.providers} keeps the providers.
+L{dstwist.routing.topic_searches} makes the searches, L{dstwist.routing.providers} keeps the providers. When a search
+begins is decided by the demand (L{dstwist.routing.demand}), as the table says; in a cluster the subscribers and the
+listeners of all nodes count, and other nodes may be searched first.
 
 Work on many names is done in slices (L{dstwist.scheduling.time_slices}). If a listener leaves, each of its names still
 counts as provided by it, or as offered to it, until the work comes to that name. The listener that left is told nothing
@@ -26,7 +28,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import ListenSettings
 from dstwist.protocol.constants import Topic
-from dstwist.routing.new_listeners import NewListeners
+from dstwist.routing.demand import Demand
 from dstwist.routing.offers import OfferRules
 from dstwist.routing.provider_search import Choose
 from dstwist.routing.providers import Providers
@@ -45,6 +47,7 @@ class ProviderAssignment:
     @param rules: which names a listener may hear of.
     @param announce: tell subscribers when their name gets or loses its provider.
     @param choose: which of several registrations is tried first; C{None} for the first one.
+    @param demand: decides when a search begins.
     """
 
     def __init__(
@@ -57,43 +60,33 @@ class ProviderAssignment:
         rules: OfferRules,
         announce: bool,
         choose: Choose | None,
+        demand: Demand,
     ) -> None:
-        self._subscriptions = subscriptions
         self._registrations = registrations
         self._rules = rules
-        self._providers = Providers(topic, subscriptions, announce)
-        self._sole_subscribers = SoleSubscribers(subscriptions)
-        self._time_slices = TimeSlices(clock)
-        self._searches = TopicSearches(
+        self._demand = demand
+        self.providers = Providers(topic, subscriptions, announce, demand.provider_changed)
+        self.sole_subscribers = SoleSubscribers(subscriptions, demand.elsewhere)
+        self.time_slices = TimeSlices(clock)
+        self.searches = TopicSearches(
             topic,
             registrations,
             rules,
-            self._sole_subscribers,
+            self.sole_subscribers,
             settings.response_timeout,
             clock,
-            self._time_slices,
+            self.time_slices,
             choose,
             self._failed,
         )
-        self._rematch = Rematch(settings, clock, self._time_slices, self._search, self._searches.__contains__)
-        self._new_listeners = NewListeners(
-            self._time_slices, subscriptions, self._is_idle, self._rematch.tried_up_to, self._searches.start
-        )
+        self.rematch = Rematch(settings, clock, self.time_slices, self._search_again, self.searches.__contains__)
         self._stopped = False
-        subscriptions.observe(self._search, self._forget)
-        subscriptions.observe_few(self._joined, self._left)
-
-    def provided(self, name: str) -> bool:
-        """
-        Whether C{name} has a provider.
-        """
-        return name in self._providers
 
     def holder(self, name: str) -> Registration | None:
         """
         The registration that is offered C{name}, or provides it; C{None} if there is none, or if it has ended.
         """
-        source = self._searches.current if name in self._searches else self._providers.get
+        source = self.searches.current if name in self.searches else self.providers.get
         holder = source(name)
         return holder if holder is not None and holder.listens else None
 
@@ -102,9 +95,10 @@ class ProviderAssignment:
         Search no more, and cancel all timers.
         """
         self._stopped = True
-        self._time_slices.stop()
-        self._searches.stop()
-        self._rematch.stop()
+        self.time_slices.stop()
+        self.searches.stop()
+        self.rematch.stop()
+        self._demand.stop()
 
     # -- listeners
 
@@ -114,8 +108,8 @@ class ProviderAssignment:
         """
         if not registration.listens or self._stopped:
             return
-        self._new_listeners.add(registration)
-        self._rematch.start()
+        self._demand.listens(registration)
+        self.rematch.start()
 
     def end(self, leaving: list[Registration]) -> None:
         """
@@ -124,18 +118,18 @@ class ProviderAssignment:
         """
         for registration in leaving:
             registration.listens = False
-            self._new_listeners.remove(registration)
-        self._providers.log_stopped(leaving)
+            self._demand.ends(registration)
+        self.providers.log_stopped(leaving)
         if not self._registrations:
-            self._searches.cancel_timers()
-            self._rematch.stop()
-        self._time_slices.do(self._replace(leaving))
+            self.searches.cancel_timers()
+            self.rematch.stop()
+        self.time_slices.do(self._replace(leaving))
 
     def withdraw(self, registration: Registration, name: str) -> None:
         """
         Take C{name} from C{registration}, its L{holder}, which may not hear of the name any more.
         """
-        if not self._searches.withdraw(registration, name):
+        if not self.searches.withdraw(registration, name):
             self._replace_provider(name, registration)
 
     def _replace(self, leaving: Iterable[Registration]) -> Iterator[None]:
@@ -144,17 +138,17 @@ class ProviderAssignment:
         """
         for registration in leaving:
             for name in list(registration.asked):
-                self._searches.leave(registration, name)
+                self.searches.leave(registration, name)
                 yield
             for name in list(registration.provides):
                 self._replace_provider(name, registration)
                 yield
 
     def _replace_provider(self, name: str, registration: Registration) -> None:
-        if self._providers.get(name) is registration:
-            self._providers.remove(name)
-            if self._is_idle(name):
-                self._search(name)
+        if self.providers.get(name) is registration:
+            self.providers.remove(name)
+            if self.is_idle(name):
+                self._demand.search(name)
 
     # -- their answers
 
@@ -164,13 +158,13 @@ class ProviderAssignment:
 
         @return: whether it was offered the name, now or earlier.
         """
-        if self._searches.accept(registration, name):
+        if self.searches.accept(registration, name):
             self._provide(name, registration)
-        elif self._providers.get(name) is registration:
+        elif self.providers.get(name) is registration:
             pass
         elif not registration.forget_unanswered(name):
             return False
-        elif self._is_idle(name):
+        elif self.is_idle(name):
             # The rules may have changed since the name was offered.
             decision = self._rules.allow(registration, name)
             if isinstance(decision, Deferred):
@@ -178,15 +172,15 @@ class ProviderAssignment:
             else:
                 self._accept_late(decision, registration, name)
         else:
-            self._providers.tell_to_stop(registration, name)
+            self.providers.tell_to_stop(registration, name)
         return True
 
     def _accept_late(self, allowed: bool, registration: Registration, name: str) -> None:
-        only = self._sole_subscribers.only(name, registration.connection)
-        if allowed and registration.listens and self._is_idle(name) and not only:
+        only = self.sole_subscribers.only(name, registration.connection)
+        if allowed and registration.listens and self.is_idle(name) and not only:
             self._provide(name, registration)
         elif registration.notified:
-            self._providers.tell_to_stop(registration, name)
+            self.providers.tell_to_stop(registration, name)
 
     def reject(self, registration: Registration, name: str) -> bool:
         """
@@ -194,59 +188,64 @@ class ProviderAssignment:
 
         @return: whether it was offered the name, now or earlier.
         """
-        return self._searches.reject(registration, name) or registration.forget_unanswered(name)
+        return self.searches.reject(registration, name) or registration.forget_unanswered(name)
 
     def _provide(self, name: str, registration: Registration) -> None:
-        self._rematch.forget(name)
-        self._providers.add(name, registration)
+        self.rematch.forget(name)
+        self.providers.add(name, registration)
 
     # -- searches
 
-    def _is_idle(self, name: str) -> bool:
+    def is_idle(self, name: str) -> bool:
         """
         Whether C{name} is wanted, and has neither a provider nor a search.
         """
-        return name not in self._searches and name not in self._providers and name in self._subscriptions
+        return name not in self.searches and name not in self.providers and self._demand.wants(name)
 
-    def _search(self, name: str) -> None:
+    def search(self, name: str) -> None:
         """
-        Search for a provider of C{name} among all listeners.
+        Search for a provider of C{name} among all listeners of this node.
         """
         if self._registrations:
-            self._searches.start(name)
+            self.searches.start(name)
 
-    def _failed(self, name: str) -> None:
-        self._rematch.failed(name, self._registrations.latest)
+    def _search_again(self, name: str) -> None:
+        self._demand.search(name)
+
+    def _failed(self, name: str, matched: bool) -> None:
+        if matched:
+            self.rematch.failed(name, self._registrations.latest)
+        self._demand.not_found(name)
 
     # -- subscribers
 
-    def _joined(self, name: str) -> None:
+    def joined(self, name: str) -> None:
         """
         C{name} has a second subscriber: a listener that was the only one may be offered the name now.
         """
-        listener = self._sole_subscribers.forget(name)
-        if listener is not None and not self._searches.readmit(name, listener) and self._is_idle(name):
-            self._search(name)
+        listener = self.sole_subscribers.forget(name)
+        if listener is not None and not self.searches.readmit(name, listener) and self.is_idle(name):
+            self._demand.search(name)
 
-    def _left(self, name: str) -> None:
+    def left(self, name: str) -> None:
         """
         C{name} has only one subscriber left: if that one provides the name, or is offered it, it has to stop.
         """
         holder = self.holder(name)
-        if holder is None or not self._sole_subscribers.only(name, holder.connection):
+        if holder is None or not self.sole_subscribers.only(name, holder.connection):
             return
-        self._sole_subscribers.pass_over(name, holder.connection)
-        if name in self._searches:
-            self._searches.give_up(holder, name)
+        self.sole_subscribers.pass_over(name, holder.connection)
+        if name in self.searches:
+            self.searches.give_up(holder, name)
         else:
-            self._failed(name)
-            self._providers.remove(name)
+            self.rematch.failed(name, self._registrations.latest)
+            self.providers.remove(name)
 
-    def _forget(self, name: str) -> None:
+    def forget(self, name: str) -> None:
         """
         C{name} is not wanted any more.
         """
-        self._sole_subscribers.forget(name)
-        self._rematch.forget(name)
-        self._searches.cancel(name)
-        self._providers.release(name)
+        self.sole_subscribers.forget(name)
+        self.rematch.forget(name)
+        self.searches.cancel(name)
+        self.providers.release(name)

@@ -4,6 +4,8 @@ The providers of the names of a topic: tells subscribers whether their name has 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
@@ -16,15 +18,23 @@ class Providers:
     The providers of one topic: the registration that has accepted, by name.
 
     @param announce: tell subscribers when their name gets or loses its provider.
+    @param changed: called with each name that has got a provider, or lost it, and whether it has one now.
     """
 
     _log = Logger()
 
-    def __init__(self, topic: Topic, subscriptions: SubscriptionRegistry, announce: bool) -> None:
+    def __init__(
+        self,
+        topic: Topic,
+        subscriptions: SubscriptionRegistry,
+        announce: bool,
+        changed: Callable[[str, bool], object] | None = None,
+    ) -> None:
         self._topic = topic
         self._actions = ACTIONS[topic]
         self._publish = subscriptions.publish
         self._announces = announce
+        self._changed = changed
         self._names: dict[str, Registration] = {}
 
     def __contains__(self, name: str) -> bool:
@@ -39,6 +49,8 @@ class Providers:
         """
         self._names[name] = registration
         registration.provides[name] = None
+        if self._changed is not None:
+            self._changed(name, True)
         self._announce(name, "SUBSCRIPTION_HAS_PROVIDER")
 
     def release(self, name: str) -> None:
@@ -48,6 +60,8 @@ class Providers:
         provider = self._names.pop(name, None)
         if provider is not None:
             del provider.provides[name]
+            if self._changed is not None:
+                self._changed(name, False)
             if provider.notified:
                 self.tell_to_stop(provider, name)
 

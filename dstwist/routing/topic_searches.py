@@ -49,7 +49,7 @@ class TopicSearches:
     @param rules: which names a registration may hear of.
     @param response_timeout: how long a listener may take to answer an offer, in seconds.
     @param choose: which of several registrations is tried first; C{None} for the first one.
-    @param failed: called with the name when a search has tried all matching registrations in vain.
+    @param failed: called with the name when a search has ended in vain, and whether it has tried any registration.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TopicSearches:
         clock: IReactorTime,
         time_slices: TimeSlices,
         choose: Choose | None,
-        failed: Callable[[str], None],
+        failed: Callable[[str, bool], None],
     ) -> None:
         self._topic = topic
         self._found = ACTIONS[topic]["SUBSCRIPTION_FOR_PATTERN_FOUND"]
@@ -105,15 +105,19 @@ class TopicSearches:
 
     # -- what happens to a search
 
-    def start(self, name: str, after: int = 0) -> None:
+    def start(self, name: str, after: int = 0) -> bool:
         """
         Search for a provider of C{name}, which has no search, among the registrations numbered above C{after}.
+
+        @return: whether a pattern matches, so that there is a search, which may have ended already.
         """
         # Most names match no pattern: nothing is kept of them, and little is done.
         matching = self._registrations.matching(name)
-        if matching and not self._stopped:
-            search = self._searches[name] = ProviderSearch(name, after, self._registrations.latest)
-            self._continue(search, matching)
+        if not matching or self._stopped:
+            return False
+        search = self._searches[name] = ProviderSearch(name, after, self._registrations.latest)
+        self._continue(search, matching)
+        return True
 
     def cancel(self, name: str) -> None:
         """
@@ -332,5 +336,4 @@ class TopicSearches:
 
     def _fail(self, search: ProviderSearch) -> None:
         del self._searches[search.name]
-        if search.matched:
-            self._failed(search.name)
+        self._failed(search.name, search.matched)

@@ -192,7 +192,13 @@ class TopicBuilder:
             clock=self._reactor,
         )
         listeners = ListenerRegistry(
-            topic, subscriptions, self._settings.listen, self._reactor, announce=announce, permission=self._offers
+            topic,
+            subscriptions,
+            self._settings.listen,
+            self._reactor,
+            announce=announce,
+            permission=self._offers,
+            cluster=self._cluster,
         )
         self._topics.listeners.append(listeners)
         self._topics.subscriptions[topic] = subscriptions

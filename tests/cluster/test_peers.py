@@ -113,6 +113,22 @@ class PeersTests(SynchronousTestCase):
         self.turn(1)
         self.assertEqual(got, [CHARACTERS_PER_TURN, 1, 1])
 
+    def test_rows(self) -> None:
+        """
+        Rows of one kind that follow each other share an item, up to a number; the order of all items is kept.
+        """
+        rows = fields.list_of(fields.row(fields.number))
+        for kind in ("a", "b"):
+            self.bob.handle(
+                kind, (rows,), lambda sender, some, kind=kind: self.got["bob"].append((sender, [kind, some]))
+            )
+        for number, kind in enumerate("aaaaabba"):
+            self.ann.send_row(self.bob_membership.node, kind, [number])
+        self.turn(6)
+        self.assertEqual(
+            self.items("bob"), [["a", [[0], [1], [2], [3]]], ["a", [[4]]], ["b", [[5], [6]]], ["a", [[7]]]]
+        )
+
     def test_self(self) -> None:
         """
         A node can send items to itself, and to all members.

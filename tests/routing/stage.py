@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import ListenSettings
 from dstwist.interfaces import IIdentity, IPermission
 from dstwist.protocol.constants import ACTIONS, Topic
@@ -35,6 +36,7 @@ class Stage:
     One topic of one node with its subscribers and listeners. Messages to clients are shown in short: C{FOUND a.* abc}.
 
     @param connect: makes the clients.
+    @param cluster: the node, if there are others.
     """
 
     SHORT = {
@@ -52,11 +54,12 @@ class Stage:
         clock: Clock | None = None,
         permission: IPermission | None = None,
         connect: Callable[..., FakeConnection] = FakeConnection,
+        cluster: ClusterNode | None = None,
         **options: Any,
     ) -> None:
         self.topic = topic
         self.connect = connect
-        self.clock = clock or Clock()
+        self.clock: Any = clock or (Clock() if cluster is None else cluster.clock)
         self.subscriptions = SubscriptionRegistry(topic)
         self.listeners = ListenerRegistry(
             topic,
@@ -66,6 +69,7 @@ class Stage:
             announce=topic is Topic.RECORD,
             permission=permission,
             choose=choose or random.choice,
+            cluster=cluster,
         )
 
     def message(self, action: str, name: str | None = None, subscription: str | None = None, **fields: Any) -> Message:
@@ -250,6 +254,7 @@ MODULES = (
     "dstwist.routing.sole_subscribers",
     "dstwist.routing.providers",
     "dstwist.routing.new_listeners",
+    "dstwist.routing.local_demand",
     "dstwist.routing.rematch",
     "dstwist.routing.pending_decisions",
     "dstwist.routing.topic_searches",

@@ -182,7 +182,7 @@ class Model:
         return connection.dialect is TEXT and self.stage.subscriptions.subscribers(name) == [connection]
 
     def _is_behind(self) -> bool:
-        return bool(len(self.stage.listeners._assignment._time_slices))
+        return bool(len(self.stage.listeners._assignment.time_slices))
 
     def _await_decisions(self) -> None:
         """

@@ -105,7 +105,7 @@ class RematchTests(SearchCase):
         self.assertLess(len(told), 5)
         self.clock.advance(31)
         told += self.stage.heard(listener)
-        self.assertEqual(len(self.stage.listeners._assignment._time_slices), 1)
+        self.assertEqual(len(self.stage.listeners._assignment.time_slices), 1)
         self.clock.tick = TIME_SLICE / 400
         self.turns()
         self.assertEqual(told + self.stage.heard(listener), [f"FOUND a {name}" for name in names])

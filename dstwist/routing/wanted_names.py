@@ -1,0 +1,209 @@
+"""
+The names of one topic that the clients of this node want, in a cluster.
+
+A name that has a subscriber here, and that a pattern of any node matches, is I{wanted}: this node holds it in the
+directory (L{dstwist.cluster.directory}), so that its owner searches for a provider
+(L{dstwist.cluster.node_searches}). If the subscribers are told whether their name has a provider, this node watches
+that, too::
+
+    the first subscriber comes, and a pattern matches; or a pattern comes that matches --> held, and watched
+    the last subscriber leaves ---------------------------------------------------------> neither
+    no pattern matches any more, for some time, and the name has no provider -----------> neither
+
+Always true: subscribers are told SUBSCRIPTION_HAS_PROVIDER and SUBSCRIPTION_HAS_NO_PROVIDER in turns, as on a single
+node. If a name goes from one provider to another, they may be told nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+
+from dstwist.cluster.digest import State
+from dstwist.cluster.node import ClusterNode
+from dstwist.cluster.shared_patterns import SharedPatterns
+from dstwist.protocol.constants import ACTIONS, Topic
+from dstwist.protocol.message import Message
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.scheduling.deadlines import Deadlines
+from dstwist.scheduling.time_slices import TimeSlices
+
+
+class WantedNames:
+    """
+    The wanted names of one topic.
+
+    @param wanted: the kind of wanted names in the directory.
+    @param provided: that of provided names.
+    @param announce: tell subscribers when their name gets or loses its provider.
+    """
+
+    def __init__(
+        self,
+        topic: Topic,
+        subscriptions: SubscriptionRegistry,
+        wanted: str,
+        provided: str,
+        cluster: ClusterNode,
+        patterns: SharedPatterns,
+        announce: bool,
+    ) -> None:
+        self._topic = topic
+        self._actions = ACTIONS[topic]
+        self._subscriptions = subscriptions
+        self._wanted_kind = wanted
+        self._provided_kind = provided
+        self._bus = cluster.bus
+        self._clock = cluster.clock
+        self._settings = cluster.settings
+        self._directory = directory = cluster.directory
+        self._patterns = patterns
+        self._announces = announce
+        self._time_slices = TimeSlices(cluster.clock)
+        self._names: set[str] = set()
+        # The names with a provider, as the subscribers were told.
+        self._provided: set[str] = set()
+        # Those who wait until it is known whether a name has a provider.
+        self._waiting: dict[str, list[Deferred[None]]] = {}
+        self._deadlines: Deadlines[tuple[str, Deferred[None]]] = Deadlines(
+            cluster.settings.subscribe_timeout, cluster.clock, self._timed_out
+        )
+        self._new_patterns = False
+        self._walking = False
+        self._sweep_call: IDelayedCall | None = None
+        self._stopped = False
+        subscriptions.observe(self._first, self._last)
+        patterns.observe(new_pattern=self._patterns_came, gone_pattern=self._pattern_gone)
+        directory.on_told(provided, self._told)
+
+    def provided(self, name: str) -> bool:
+        """
+        Whether C{name}, which has a subscriber here, has a provider, as far as this node knows.
+        """
+        return name in self._provided
+
+    def wait(self, name: str) -> Deferred[None] | None:
+        """
+        Wait until it is known whether C{name}, which has a subscriber here, has a provider.
+
+        Only if subscribers are told.
+
+        @return: fires when its subscribers have been told of that, or after C{subscribeTimeout}; C{None}: at once.
+        """
+        if name not in self._names or self._bus.is_lost:
+            return None
+        if self._directory.state(self._provided_kind, name) is not None:
+            return None
+        waiter: Deferred[None] = Deferred()
+        self._waiting.setdefault(name, []).append(waiter)
+        self._deadlines.add((name, waiter))
+        return waiter
+
+    def stop(self) -> None:
+        """
+        Report no names any more. Those who wait go on.
+        """
+        self._stopped = True
+        self._time_slices.stop()
+        self._deadlines.stop()
+        if self._sweep_call is not None and self._sweep_call.active():
+            self._sweep_call.cancel()
+        for name in list(self._waiting):
+            self._go_on(name)
+
+    # -- subscribers
+
+    def _first(self, name: str) -> None:
+        if name not in self._names and self._patterns.matches(name):
+            self._want(name)
+
+    def _last(self, name: str) -> None:
+        if name in self._names:
+            self._unwant(name)
+
+    def _want(self, name: str) -> None:
+        self._names.add(name)
+        self._directory.hold(self._wanted_kind, name)
+        if self._announces:
+            self._directory.watch(self._provided_kind, name)
+
+    def _unwant(self, name: str) -> None:
+        self._names.discard(name)
+        self._provided.discard(name)
+        self._directory.release(self._wanted_kind, name)
+        if self._announces:
+            self._directory.unwatch(self._provided_kind, name)
+        self._go_on(name)
+
+    # -- patterns
+
+    def _patterns_came(self) -> None:
+        self._new_patterns = True
+        if not self._walking and not self._stopped:
+            self._walking = True
+            self._time_slices.do(self._walk())
+
+    def _walk(self) -> Iterator[None]:
+        """
+        Report the names that match a pattern now.
+        """
+        try:
+            while self._new_patterns:
+                self._new_patterns = False
+                for name in list(self._subscriptions.names()):
+                    if name not in self._names and name in self._subscriptions and self._patterns.matches(name):
+                        self._want(name)
+                    yield
+        finally:
+            self._walking = False
+
+    def _pattern_gone(self) -> None:
+        # A listener that reconnects, or a node that was found dead by mistake, has the same patterns again soon.
+        if self._sweep_call is None and not self._stopped:
+            self._sweep_call = self._clock.callLater(self._settings.linger, self._sweep_later)
+
+    def _sweep_later(self) -> None:
+        self._sweep_call = None
+        self._time_slices.do(self._sweep())
+
+    def _sweep(self) -> Iterator[None]:
+        """
+        Report the names no longer that match no pattern any more.
+        """
+        for name in list(self._names):
+            # A name that has a provider, which is about to leave, goes when that is told.
+            if name in self._names and name not in self._provided and not self._patterns.matches(name):
+                self._unwant(name)
+            yield
+
+    # -- providers
+
+    def _told(self, name: str, state: State) -> None:
+        if name not in self._names:
+            return
+        there = state[0]
+        if there is not (name in self._provided):
+            if there:
+                self._provided.add(name)
+            else:
+                self._provided.discard(name)
+            action = "SUBSCRIPTION_HAS_PROVIDER" if there else "SUBSCRIPTION_HAS_NO_PROVIDER"
+            self._subscriptions.publish(Message(self._topic, self._actions[action], name=name))
+            if not there and not self._patterns.matches(name):
+                self._pattern_gone()
+        self._go_on(name)
+
+    def _timed_out(self, waiting: tuple[str, Deferred[None]]) -> None:
+        name, waiter = waiting
+        waiters = self._waiting[name]
+        waiters.remove(waiter)
+        if not waiters:
+            del self._waiting[name]
+        waiter.callback(None)
+
+    def _go_on(self, name: str) -> None:
+        for waiter in self._waiting.pop(name, ()):
+            self._deadlines.remove((name, waiter))
+            waiter.callback(None)

@@ -1,0 +1,207 @@
+"""
+Tests for L{dstwist.routing.wanted_names}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.cluster.digest import State
+from dstwist.cluster.shared_patterns import SharedPatterns
+from dstwist.protocol.constants import ACTIONS, Topic
+from dstwist.protocol.message import Message
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.routing.wanted_names import WantedNames
+from tests.cluster.stage import Stage
+from tests.fakes import FakeConnection
+
+RECORD = ACTIONS[Topic.RECORD]
+
+
+class WantedNamesTests(SynchronousTestCase):
+    """
+    L{WantedNames} on the first of two nodes; the second one is told which names are wanted, and provides them.
+    """
+
+    def setUp(self) -> None:
+        self.stage = Stage(self, 2)
+        here, there = self.stage.nodes
+        self.told: list[tuple[str, State]] = []
+        there.directory.on_told("r", lambda name, state: self.told.append((name, state)))
+        there.directory.watch_all("r")
+        self.there = there.directory
+        self.patterns = SharedPatterns("r", here, 100)
+        self.subscriptions = SubscriptionRegistry(Topic.RECORD)
+        self.names = WantedNames(Topic.RECORD, self.subscriptions, "r", "s", here, self.patterns, True)
+        self.addCleanup(self.patterns.stop)
+        self.addCleanup(self.names.stop)
+        self.stage.start()
+
+    def subscribe(self, *names: str) -> FakeConnection:
+        connection = FakeConnection()
+        for name in names:
+            self.subscriptions.add(name, connection)
+        return connection
+
+    def wanted(self) -> list[str]:
+        """
+        The names that are wanted.
+        """
+        self.stage.advance(3)
+        return sorted(self.there.known("r"))
+
+    def heard(self, connection: FakeConnection) -> list[tuple[str, str | None]]:
+        self.stage.advance(3)
+        return [(message.action.name, message.name) for message in connection.take()]
+
+    def test_wanted(self) -> None:
+        """
+        A name is wanted while it has a subscriber, and a pattern matches.
+        """
+        self.patterns.put("^a", 1)
+        ann, bob = self.subscribe("a/1", "a/2", "b"), self.subscribe("a/1")
+        self.assertEqual(self.wanted(), ["a/1", "a/2"])
+        ann.close()
+        self.assertEqual(self.wanted(), ["a/1"])
+        bob.close()
+        self.assertEqual(self.wanted(), [])
+
+    def test_new_pattern(self) -> None:
+        """
+        Names that have subscribers are wanted as soon as a pattern matches them.
+        """
+        self.subscribe("a/1", "a/2", "b")
+        self.assertEqual(self.wanted(), [])
+        self.patterns.put("^a", 1)
+        self.assertEqual(self.wanted(), ["a/1", "a/2"])
+        self.patterns.put("b", 2)
+        self.assertEqual(self.wanted(), ["a/1", "a/2", "b"])
+
+    def test_gone_pattern(self) -> None:
+        """
+        When the pattern has gone, they are wanted for some time, in which it may come back; but as long as a provider
+        is there.
+        """
+        self.patterns.put("^a", 1)
+        subscriber = self.subscribe("a/1", "a/2")
+        self.there.hold("s", "a/2")
+        self.stage.advance(3)
+        self.patterns.remove("^a")
+        self.stage.advance(5)
+        self.patterns.put("^a", 2)
+        self.stage.advance(20)
+        self.assertEqual(sorted(self.told), [("a/1", (True, ())), ("a/2", (True, ()))])
+        self.patterns.remove("^a")
+        self.stage.advance(15)
+        self.assertEqual(self.wanted(), ["a/2"])
+        subscriber.take()
+        self.there.release("s", "a/2")
+        self.stage.advance(15)
+        self.assertEqual(self.wanted(), [])
+        self.assertEqual(self.heard(subscriber), [("SUBSCRIPTION_HAS_NO_PROVIDER", "a/2")])
+
+    def test_announced(self) -> None:
+        """
+        The subscribers are told that their name has a provider, and that it has none any more, but not that it has none
+        yet.
+        """
+        self.patterns.put("^a", 1)
+        subscriber = self.subscribe("a/1")
+        self.assertEqual(self.heard(subscriber), [])
+        self.there.hold("s", "a/1")
+        self.assertEqual(self.heard(subscriber), [("SUBSCRIPTION_HAS_PROVIDER", "a/1")])
+        self.assertTrue(self.names.provided("a/1"))
+        self.there.release("s", "a/1")
+        self.assertEqual(self.heard(subscriber), [("SUBSCRIPTION_HAS_NO_PROVIDER", "a/1")])
+        self.assertFalse(self.names.provided("a/1"))
+
+    def test_forgotten(self) -> None:
+        """
+        A new subscriber of a name that had none for some time hears of its provider anew.
+        """
+        self.patterns.put("^a", 1)
+        self.there.hold("s", "a/1")
+        for _ in range(2):
+            subscriber = self.subscribe("a/1")
+            self.assertFalse(self.names.provided("a/1"))
+            self.assertEqual(self.heard(subscriber), [("SUBSCRIPTION_HAS_PROVIDER", "a/1")])
+            subscriber.close()
+
+    def test_wait(self) -> None:
+        """
+        A subscriber waits until it is known whether its name has a provider, and has been told then.
+        """
+        self.patterns.put("^a", 1)
+        self.there.hold("s", "a/1")
+        self.stage.turn()
+        for name, told in (("a/1", 1), ("a/2", 0)):
+            subscriber = self.subscribe(name)
+            waiting = self.names.wait(name)
+            assert waiting is not None
+            self.assertNoResult(waiting)
+            self.stage.turn()
+            self.successResultOf(waiting)
+            self.assertEqual(len(subscriber.take()), told)
+            self.assertIsNone(self.names.wait(name))
+
+    def test_no_wait(self) -> None:
+        """
+        There is nothing to wait for if no pattern matches, or if the bus is lost.
+        """
+        self.patterns.put("^a", 1)
+        self.subscribe("b", "a/1")
+        self.assertIsNone(self.names.wait("b"))
+        self.stage.bus(0).disconnect()
+        self.assertIsNone(self.names.wait("a/1"))
+
+    def test_wait_ends(self) -> None:
+        """
+        It waits no longer than C{subscribeTimeout}, than the name is wanted, and than this node serves.
+        """
+        self.patterns.put("^a", 1)
+        self.patch(self.stage.bus(0), "send", lambda address, payload: None)
+        self.patch(self.stage.bus(1), "send", lambda address, payload: None)
+        names = [f"a/{number}" for number in range(20)]
+        subscriber = self.subscribe(*names)
+        waiting = [self.names.wait(name) for name in names]
+        self.stage.advance(0.9)
+        left = [each for each in waiting if not each.called]
+        self.assertNotEqual(left, [])
+        self.stage.advance(0.2)
+        self.assertTrue(all(each.called for each in left))
+        waiting = [self.names.wait(name) for name in names]
+        late = [(name, each) for name, each in zip(names, waiting, strict=True) if each is not None]
+        self.subscriptions.discard(late[0][0], subscriber)
+        self.assertTrue(late[0][1].called)
+        self.names.stop()
+        self.assertTrue(all(each.called for _, each in late))
+
+    def test_not_announced(self) -> None:
+        """
+        If subscribers are not told, nothing is watched.
+        """
+        stage = Stage(self, 1)
+        (node,) = stage.nodes
+        patterns = SharedPatterns("e", node, 100)
+        subscriptions = SubscriptionRegistry(Topic.EVENT)
+        names = WantedNames(Topic.EVENT, subscriptions, "e", "f", node, patterns, False)
+        self.addCleanup(patterns.stop)
+        self.addCleanup(names.stop)
+        stage.start()
+        patterns.put("^a", 1)
+        subscriber = FakeConnection()
+        subscriptions.add("a/1", subscriber)
+        node.directory.hold("f", "a/1")
+        stage.advance(3)
+        self.assertIsNone(node.directory.state("f", "a/1"))
+        self.assertEqual(subscriber.take(), [])
+
+    def test_message(self) -> None:
+        """
+        The message is that of a single node.
+        """
+        self.patterns.put("^a", 1)
+        subscriber = self.subscribe("a/1")
+        self.there.hold("s", "a/1")
+        self.stage.turn()
+        self.assertEqual(subscriber.take(), [Message(Topic.RECORD, RECORD["SUBSCRIPTION_HAS_PROVIDER"], name="a/1")])
