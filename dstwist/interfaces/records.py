@@ -72,7 +72,8 @@ class ISharedStore(IStore):
         durable store has it on disk when the Deferred fires.
 
         The versions of a name do not go back: a record that is created anew needs a higher version than the one that
-        was removed, as long as the store remembers that (C{remove}).
+        was removed, as long as the store remembers that (C{remove}). So a creation that was decided on an earlier
+        removal is refused if another writer has created the record, and removed it again, in the meantime.
 
         @param changes: the writes that lead from the expected record to C{record}, in their order, each with its paths
             and values (L{dstwist.record.Change.changes}). The store may write them instead of the whole record. If

@@ -30,7 +30,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
-from dstwist.interfaces import IReplaceableStore, ISharedStore, IStore, Record
+from dstwist.interfaces import IInstantStore, IReplaceableStore, ISharedStore, IStore, Record
 from dstwist.store.sole_writer import record_writer, shared
 from dstwist.store.tombstones import Tombstones
 
@@ -72,6 +72,7 @@ class TieredStore:
 
     @ivar unresolved: the names of the records whose last write is unresolved: it failed or was late, and may or may not
         have taken effect. The record service (L{dstwist.services.record.reconcile}) marks these records.
+    @ivar write_cache: gives the cache a record that the storage has, in the turn of the record.
     @param storage: C{None} if records are only in the cache.
     """
 
@@ -81,8 +82,9 @@ class TieredStore:
         self._unresolved: set[str] = set()
         self._bypassed = False
         self._is_shared = False
+        self._fills_cache = True
         self.unresolved: Container[str] = self._unresolved
-        self._write_cache = record_writer(cache)
+        self.write_cache = record_writer(cache)
         self._shared_cache = shared(cache, Tombstones(settings, clock.seconds))
         self._shared_storage = None if storage is None else shared(storage, Tombstones(settings, clock.seconds))
         self._clock = clock
@@ -130,9 +132,16 @@ class TieredStore:
     def share(self) -> None:
         """
         Other nodes write to the arbiters. A cache in front of the storage does not know their writes, so it is bypassed
-        for ever.
+        for ever. If it is in a server, nodes could leave records in it that are older than those of the storage, which
+        a single node would read later. So it is not filled either: what is in it is deleted with the next write.
         """
         self._is_shared = self._bypassed = True
+        if not IInstantStore.providedBy(self.cache):
+            self.write_cache = self._clear_cache
+            self._fills_cache = False
+
+    def _clear_cache(self, name: str, record: Record) -> Deferred[None]:
+        return self.cache.delete(name)
 
     def mark_unresolved(self, name: str) -> None:
         """
@@ -171,7 +180,7 @@ class TieredStore:
         """
         if self._bypassed and self.is_stored(name):
             record = await self.read_arbiter(name)
-            if record is not None:
+            if record is not None and self._fills_cache:
                 on_stored(name, record)
             return record
         return await self._read(name, self.cache.get(name), on_stored)
@@ -220,7 +229,7 @@ class TieredStore:
         record = await self.read_arbiter(name)
         if self.is_stored(name):
             await self._answer(
-                CACHE_TIER, self.cache.delete(name) if record is None else self._write_cache(name, record)
+                CACHE_TIER, self.cache.delete(name) if record is None else self.write_cache(name, record)
             )
         return record
 

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster.record_news import MISSING, Change, News, NewsGate
+from dstwist.cluster.record_news import MISSING, UNKNOWN, Change, News, NewsGate
 from dstwist.cluster.settings import ClusterSettings
 from dstwist.errors import StoreError
 from dstwist.record import Record
@@ -313,6 +313,92 @@ class NewsGateTests(SynchronousTestCase):
         self.check("7")
         self.clock.advance(1)
         self.check("7")
+
+    def test_written_back(self) -> None:
+        """
+        If subscribers were sent an older version, because the store has gone back, the versions count on from there.
+        """
+        self.open(8)
+        self.gate.look("a")
+        self.was_read(9)
+        self.gate.written("a", 3)
+        self.receive(written(4), written(5))
+        self.check("=9", "4", "5")
+
+    def test_seen(self) -> None:
+        """
+        If the record is read for another reason, subscribers are sent it if they have another version; early news goes
+        on after it.
+        """
+        self.open()
+        self.gate.seen("a", Record(5, {}))
+        self.receive(written(7), written(9))
+        self.gate.seen("a", Record(8, {}))
+        self.check("=8", "9")
+        self.receive(written(6))
+        self.clock.advance(1)
+        self.check("=8", "9")
+        self.gate.seen("a", None)
+        self.assertIsNone(self.gate.version("a"))
+        self.gate.seen("a", Record(10, {}))
+        self.check("=8", "9", "x")
+
+    def test_seen_while_read(self) -> None:
+        """
+        It may be read for another reason just before its turn.
+        """
+        self.open()
+        self.gate.look("a", force=True)
+        self.receive(written(7))
+        self.gate.seen("a", Record(6, {}))
+        self.check("=6", reading=1)
+        self.was_read(6)
+        self.check("=6", "7")
+
+    def test_unknown(self) -> None:
+        """
+        If the version of subscribers is unknown, the first news makes the node read the record.
+        """
+        self.open(UNKNOWN)
+        self.receive(written(7))
+        self.check(reading=1)
+        self.was_read(7)
+        self.check("=7")
+
+    def test_created(self) -> None:
+        """
+        If subscribers know of no record, news of a write is no reason to wait for that of its creation.
+        """
+        self.open(MISSING)
+        self.receive(written(1))
+        self.check(reading=1)
+        self.was_read(1)
+        self.receive(written(0), written(2))
+        self.check("=1", "2")
+
+    def test_look_while_read(self) -> None:
+        """
+        News that says only to look, and comes while the record is read, has the record read again, unless the read
+        version is the one that it names.
+        """
+        self.open()
+        for version, again in ((UNKNOWN, 1), (6, 0), (8, 1)):
+            self.gate.look("a")
+            self.receive(News("a", Change.LOOK, version))
+            self.was_read(6)
+            self.assertEqual(len(self.reading), again)
+            if again:
+                self.was_read(6)
+
+    def test_look_at_skipped(self) -> None:
+        """
+        News that says only to look at a version that was skipped is dropped.
+        """
+        self.open()
+        self.gate.look("a")
+        self.was_read(7)
+        self.receive(News("a", Change.LOOK, 6))
+        self.check("=7")
 
     def test_stop(self) -> None:
         """

@@ -517,6 +517,21 @@ class TombstoneContract(SharedStoreContract):
         self.result(store.replace("a", None, Record(8, {"new": 1})))
         self.assertEqual(self.result(store.replace("a", 7, Record(8, {"late": 1}))), Record(8, {"new": 1}))
 
+    def test_earlier_removal(self) -> None:
+        """
+        A creation that was decided on an earlier removal is refused.
+        """
+        store = self.started(self.make())
+        self.result(store.replace("a", None, Record(7, {})))
+        self.result(store.remove("a", 7))
+        self.result(store.replace("a", None, Record(8, {})))
+        self.result(store.replace("a", 8, Record(9, {})))
+        self.result(store.remove("a", 9))
+        for version in (8, 9):
+            found = self.result(store.replace("a", None, Record(version, {"late": 1})))
+            self.assertEqual((found.version, found.data), (9, None))
+        self.assertIsNone(self.result(store.get("a")))
+
     def test_removed_again(self) -> None:
         """
         Each removal counts; one that found nothing changes nothing.

@@ -10,10 +10,11 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer_only
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreError
-from dstwist.interfaces import Record
+from dstwist.interfaces import ISharedStore, Record
 from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError
 from tests.fakes import FakeStore
 
@@ -31,6 +32,68 @@ class Store:
         self.asked.append(name)
         answer = self.answers.get(name)
         return answer if isinstance(answer, Deferred) else succeed(answer)
+
+
+@implementer_only(ISharedStore)
+class FarCache(FakeStore):
+    """
+    A cache in a server of its own.
+    """
+
+
+class SharedTests(SynchronousTestCase):
+    """
+    L{TieredStore.share}: other nodes write to the stores.
+    """
+
+    def setUp(self) -> None:
+        self.cache, self.storage = FakeStore(), FakeStore()
+        settings = RecordSettings(storage_exclusion_prefixes=("temporary/",))
+        self.tiers = TieredStore(self.cache, self.storage, settings, Clock())
+        self.cache.put("a", 1, {})
+        self.storage.put("a", 2, {})
+
+    def read(self, name: str) -> tuple[Record | None, list[str]]:
+        """
+        The record, and the names of the records that the cache may be given.
+        """
+        found: list[str] = []
+        reading = self.tiers.read(name, lambda name, record: found.append(name))
+        return self.successResultOf(Deferred.fromCoroutine(reading)), found
+
+    def test_reads(self) -> None:
+        """
+        What is in the storage is read there, and what is not in the cache.
+        """
+        self.cache.put("temporary/a", 3, {})
+        self.tiers.share()
+        self.tiers.bypass_cache(False)
+        self.assertEqual(self.read("a"), (Record(2, {}), ["a"]))
+        self.assertEqual(self.successResultOf(self.tiers.load("a")), Record(2, {}))
+        self.assertEqual(self.read("temporary/a"), (Record(3, {}), []))
+
+    def test_cache_in_a_server(self) -> None:
+        """
+        A cache that is no memory of this process is not filled, and loses what is written.
+        """
+        self.cache = FarCache()
+        self.tiers = TieredStore(self.cache, self.storage, RecordSettings(), Clock())
+        self.tiers.share()
+        self.cache.put("a", 1, {})
+        self.assertEqual(self.read("a"), (Record(2, {}), []))
+        self.successResultOf(self.tiers.write_cache("a", Record(3, {})))
+        self.assertEqual(self.cache.records, {})
+
+    def test_heads(self) -> None:
+        """
+        Each version is that of the arbiter.
+        """
+        self.cache.put("temporary/a", 3, {})
+        heads = self.tiers.heads(["a", "temporary/a", "temporary/b"])
+        self.assertEqual(self.successResultOf(heads), {"a": 2, "temporary/a": 3, "temporary/b": -1})
+        self.assertEqual((self.cache.asked, self.storage.asked), ([["temporary/a", "temporary/b"]], [["a"]]))
+        self.storage.outcome = "fails"
+        self.failureResultOf(self.tiers.heads(["a"]), TierError)
 
 
 class LoadTests(SynchronousTestCase):

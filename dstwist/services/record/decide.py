@@ -155,10 +155,11 @@ class WriteDecisions:
                     outcome = partial(self._refusals.outdated, name, message, sender)
             outcomes.append((message, sender, outcome, change))
             if isinstance(outcome, Record):
-                creates_record = state is NO_RECORD and removed < 0
+                creates_record = state is NO_RECORD
                 state = outcome
                 if creates_record:
-                    # If the store remembers a removed record, it has to compare the first version of the new one.
+                    # If the store remembers a removed record, or another one by now, it has to compare the first
+                    # version of the new one.
                     break
             room -= state.weigh()
             if room < 0 or now() > deadline:

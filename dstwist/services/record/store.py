@@ -58,7 +58,6 @@ from dstwist.services.record.guesses import Guesses
 from dstwist.services.record.nodes import RecordNodes
 from dstwist.services.record.queue import RecordQueue
 from dstwist.services.record.reconcile import Reconciliation
-from dstwist.store.sole_writer import record_writer
 from dstwist.store.tiers import CACHE_TIER, STORAGE_TIER, TieredStore, TierError, within
 
 
@@ -101,7 +100,7 @@ class RecordStore:
         self._reconciliation = reconciliation
         self._cache = cache
         self._arbiter = tiers.arbiter
-        self._write_cache = record_writer(cache)
+        self._write_cache = tiers.write_cache
         self._alone = nodes is None
         self._seen = None if nodes is None else nodes.seen
         self._queue = queue

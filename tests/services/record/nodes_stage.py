@@ -45,12 +45,19 @@ class Served:
         self.service = RecordService(self.subscriptions, listeners, cluster, self.rules, self.tiers, settings, clock)
         self._wire = FakeWire()
         self._text_wire = ReadableWire()
+        self._whole_wire = FakeWire(takes_patches=False)
 
     def young(self, *names: str) -> FakeConnection:
         """
         A v4+ client that is subscribed to C{names}, which may exist.
         """
         return self._client(FakeConnection("young", self._wire), names)
+
+    def whole(self, *names: str) -> FakeConnection:
+        """
+        The same with a client that takes no PATCH.
+        """
+        return self._client(FakeConnection("whole", self._whole_wire), names)
 
     def old(self, *names: str) -> FakeConnection:
         """
@@ -116,6 +123,15 @@ class NodesTestCase(SynchronousTestCase):
         The storage has that record.
         """
         self.assertEqual(self.storage.records.get(name), Record(version, value))
+
+    def lose_news(self) -> Callable[[], None]:
+        """
+        The bus loses all payloads.
+
+        @return: ends that.
+        """
+        restore: Callable[[], None] = self.patch(self.stage.network, "travel_times", lambda *_: ()).restore
+        return restore
 
     def turn(self) -> None:
         """
