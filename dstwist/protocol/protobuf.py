@@ -65,7 +65,7 @@ from dstwist.protocol.protobuf_parts import (
     written_names,
     written_number,
 )
-from dstwist.protocol.protobuf_short import record_payload, short_write
+from dstwist.protocol.protobuf_short import emit_payload, record_payload, short_write
 from dstwist.protocol.schema import REFUSALS, Kind
 from dstwist.protocol.typed import to_json, utf8
 
@@ -297,6 +297,10 @@ class ProtobufCodec:
             return b""
         if topic is _RECORD:
             payload = record_payload(message)
+            if payload is not None:
+                return payload
+        elif message.action is _EMIT:
+            payload = emit_payload(message)
             if payload is not None:
                 return payload
         return self.encode_by_table(message)

@@ -1,5 +1,6 @@
 """
-Reads and writes record messages field by field, in a third of the time that the tables of fields take.
+Reads and writes record messages field by field, in a third of the time that the tables of fields take, and writes
+events that way.
 
 Most writes of clients are a few bytes at one path. In a payload of up to 128 bytes from the official client, every
 length is a single byte, and the fields have a fixed order. The fields in brackets request an acknowledgement::
@@ -27,7 +28,7 @@ from dstwist.protocol.typed import to_json
 _RECORD = Topic.RECORD
 _PATCH = RecordAction.PATCH
 
-#: The fields that updates, write acknowledgements and answers to reads do not have.
+#: The fields that emits, updates, write acknowledgements and answers to reads do not have.
 _others = attrgetter("is_error", "is_ack", "names", "subscription", "original_action", "versions")
 _NO_OTHERS = (None, None, (), None, None, None)
 
@@ -134,3 +135,25 @@ def record_payload(message: Message) -> bytes | None:
     if size < 124:
         return SMALL_NUMBERS[size + 4] + b"\x10\x05\x1a" + SMALL_NUMBERS[size] + body
     return sized(b"\x10\x05\x1a" + sized(body))
+
+
+def emit_payload(message: Message) -> bytes | None:
+    """
+    The payload of an EMIT with a name and data; C{None} if it has other fields, or lacks one of these.
+    """
+    name, data = message.name, message.data
+    text = data if data.__class__ is bytes else to_json(data)
+    if text is None or name is None or message.correlation_id is not None or _others(message) != _NO_OTHERS:
+        return None
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError:
+        return None
+    size, name_size = len(text), len(encoded)
+    data_head = SMALL_NUMBERS[size] if size < 128 else written_number(size)
+    name_head = SMALL_NUMBERS[name_size] if name_size < 128 else written_number(name_size)
+    body = b"".join((b"\x08\x02\x12", data_head, text, b"\x32", name_head, encoded))
+    size = len(body)
+    if size < 124:
+        return SMALL_NUMBERS[size + 4] + b"\x10\x04\x1a" + SMALL_NUMBERS[size] + body
+    return sized(b"\x10\x04\x1a" + sized(body))

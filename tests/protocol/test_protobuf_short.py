@@ -1,5 +1,6 @@
 """
-Messages of records, read and written field by field: the same as by the tables of fields, for every payload there is.
+Messages of records, read and written field by field, and events, written so: the same as by the tables of fields, for
+every payload there is.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import protobuf
-from dstwist.protocol.constants import FIRST_TEXT_ONLY_ACTION, RecordAction, Topic
+from dstwist.protocol.constants import FIRST_TEXT_ONLY_ACTION, EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.protobuf_short import record_payload, short_write
+from dstwist.protocol.protobuf_short import emit_payload, record_payload, short_write
 
 QUICK = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
@@ -195,3 +196,52 @@ class RecordPayloadTests(SynchronousTestCase):
             if not others and "\ud800" not in "".join(map(str, fields.values())):
                 self.assertIsNotNone(payload)
         self.assertEqual(record_payload(replace(message, names=("a",))), None)
+
+
+class EmitPayloadTests(SynchronousTestCase):
+    """
+    L{emit_payload}.
+    """
+
+    @QUICK
+    @given(
+        name=LENGTHS,
+        data=st.sampled_from([b"", b"1" * 20000, "N1", "Sx", "F"])
+        | st.integers(108, 130).map(lambda size: b"1" * size),
+        others=st.fixed_dictionaries(
+            {},
+            optional={
+                "correlation_id": LENGTHS,
+                "names": st.sampled_from([(), ("a", "b")]),
+                "is_error": st.booleans(),
+                "is_ack": st.booleans(),
+                "subscription": st.just("s"),
+                "original_action": st.just(EventAction.LISTEN),
+                "path": st.just("x"),
+                "version": VERSIONS,
+            },
+        ),
+    )
+    def test_same(self, name: str, data: bytes | str, others: dict[str, Any]) -> None:
+        """
+        The payload is the one that the tables of fields make.
+        """
+        for message in (
+            Message(Topic.EVENT, EventAction.EMIT, name, data),
+            Message(Topic.EVENT, EventAction.EMIT, name, data, **others),
+        ):
+            expected = protobuf.SERVER.encode_by_table(message)
+            self.assertEqual(protobuf.SERVER.encode(message), expected)
+            payload = emit_payload(message)
+            self.assertIn(payload, (None, expected))
+        simple = emit_payload(Message(Topic.EVENT, EventAction.EMIT, name, data))
+        self.assertEqual(simple is None, "\ud800" in name)
+
+    def test_incomplete(self) -> None:
+        """
+        An event without a name or without data is left to the tables.
+        """
+        for name, data in ((None, b"1"), ("a", None), ("a", "U")):
+            message = Message(Topic.EVENT, EventAction.EMIT, name, data)
+            self.assertIsNone(emit_payload(message))
+            self.assertEqual(protobuf.SERVER.encode(message), protobuf.SERVER.encode_by_table(message))
