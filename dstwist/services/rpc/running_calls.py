@@ -107,7 +107,8 @@ class RunningCalls:
         """
         The provider has answered C{call} with a RESPONSE or a REQUEST_ERROR.
         """
-        self._end(call)
+        call.provider.release(call.provider_id)
+        self._drop(call)
         call.requestor.connection.send(Message(_RPC, action, call.name, data, None, None, (), call.id))
 
     def rejected(self, call: Call) -> None:

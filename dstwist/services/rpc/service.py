@@ -105,7 +105,8 @@ class RpcService:
         self._providers = local.by_connection
         self._find = local.find
         self._calls = calls = RunningCalls(settings, clock, choose, self._room, local.find)
-        self._begin = calls.begin
+        # These are called for every call.
+        self._begin, self._accepted, self._answered = calls.begin, calls.accepted, calls.answered
         self._requestors: dict[IRequester, Requestor] = {}
         self._stopped = False
         self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
@@ -236,12 +237,12 @@ class RpcService:
         if call.accepted:
             sender.send(message.error("MULTIPLE_ACCEPT"))
             return
-        self._calls.accepted(call)
+        self._accepted(call)
 
     def _answer(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)
         if call is not None:
-            self._calls.answered(call, message.action, message.data)
+            self._answered(call, message.action, message.data)
 
     def _reject(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)

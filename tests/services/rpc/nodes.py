@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from dstwist.config.settings import RpcSettings
 from dstwist.limits.budgets import Budget
 from dstwist.protocol.constants import RpcAction, Topic
@@ -17,7 +15,7 @@ from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.rpc.service import RpcService
 from tests.cluster.stage import Stage
-from tests.fakes import FakeConnection
+from tests.requesters import AnyConnection, RequesterTestCase
 from tests.services.rpc.cases import PROVIDE, UNPROVIDE, rpc
 
 # The actions by their names, and the errors that end a call.
@@ -27,7 +25,7 @@ NO_RPC_PROVIDER = RpcAction.NO_RPC_PROVIDER
 ACCEPT_TIMEOUT, RESPONSE_TIMEOUT_ERROR = RpcAction.ACCEPT_TIMEOUT, RpcAction.RESPONSE_TIMEOUT
 
 
-class NodesTestCase(SynchronousTestCase):
+class NodesTestCase(RequesterTestCase):
     """
     The services of some nodes. The choice among several providers is the first one.
     """
@@ -67,34 +65,34 @@ class NodesTestCase(SynchronousTestCase):
         self.chosen_from.append(len(providers))
         return providers[0]
 
-    def provider(self, number: int) -> FakeConnection:
+    def provider(self, number: int) -> AnyConnection:
         """
         A new client of a node that provides C{add}. The other nodes may know that when this returns.
         """
-        connection = FakeConnection("bob")
+        connection = self.connect("bob")
         self.services[number].handle(PROVIDE, connection)
         self.stage.turn()
         self.assertEqual(connection.take(), [PROVIDE.ack()])
         return connection
 
-    def unprovide(self, number: int, connection: FakeConnection) -> None:
+    def unprovide(self, number: int, connection: AnyConnection) -> None:
         self.services[number].handle(UNPROVIDE, connection)
         self.stage.turn()
         self.assertEqual(connection.take(), [UNPROVIDE.ack()])
 
     def request(
-        self, number: int, call_id: str = "x", data: Any = b"1", requestor: FakeConnection | None = None
-    ) -> FakeConnection:
+        self, number: int, call_id: str = "x", data: Any = b"1", requestor: AnyConnection | None = None
+    ) -> AnyConnection:
         """
         A client of a node, by default a new one, calls C{add}.
         """
-        requestor = requestor or FakeConnection("ann")
+        requestor = requestor or self.connect("ann")
         self.services[number].handle(rpc(REQUEST, call_id, data), requestor)
         self.stage.turn()
         return requestor
 
     def say(
-        self, number: int, connection: FakeConnection, *actions: RpcAction, call_id: str = "x", data: Any = None
+        self, number: int, connection: AnyConnection, *actions: RpcAction, call_id: str = "x", data: Any = None
     ) -> None:
         """
         A client of a node answers.
@@ -103,7 +101,7 @@ class NodesTestCase(SynchronousTestCase):
             self.services[number].handle(rpc(action, call_id, data), connection)
         self.stage.turn()
 
-    def asked(self, provider: FakeConnection) -> Message:
+    def asked(self, provider: AnyConnection) -> Message:
         """
         The one request that C{provider} has just got.
         """

@@ -5,7 +5,7 @@ The RPC topic on several nodes: the whole course of calls.
 from __future__ import annotations
 
 from dstwist.protocol.dialect import TEXT
-from tests.fakes import FakeConnection
+from tests.requesters import for_each_requester
 from tests.services.rpc.cases import ACK_TIMEOUT, RESPONSE_TIMEOUT, failed, rpc
 from tests.services.rpc.nodes import (
     ACCEPT,
@@ -20,6 +20,7 @@ from tests.services.rpc.nodes import (
 )
 
 
+@for_each_requester
 class CallTests(NodesTestCase):
     """
     Calls that a provider of another node answers, or that no provider answers.
@@ -221,6 +222,7 @@ class CallTests(NodesTestCase):
         self.assertEqual(requestor.take(), [rpc(ACCEPT)])
 
 
+@for_each_requester
 class RequestorDataTests(NodesTestCase):
     """
     The provider is told of the requestor, as the requestor's node is configured.
@@ -233,7 +235,7 @@ class RequestorDataTests(NodesTestCase):
         for name in (False, True):
             for data in (False, True):
                 self.build({"provide_requestor_name": name, "provide_requestor_data": data})
-                provider, requestor = self.provider(1), FakeConnection("ann")
+                provider, requestor = self.provider(1), self.connect("ann")
                 requestor.client_data = b'{"role":"admin"}'
                 self.request(0, requestor=requestor)
                 told = rpc(
@@ -250,12 +252,13 @@ class RequestorDataTests(NodesTestCase):
         """
         self.build({"provide_requestor_name": True, "provide_requestor_data": True})
         provider = self.provider(0)
-        requestor = FakeConnection("ann")
+        requestor = self.connect("ann")
         requestor.client_data = b"1"
         self.request(1, requestor=requestor)
         self.assertEqual(provider.take(), [rpc(REQUEST, data=b"1")])
 
 
+@for_each_requester
 class TimeTests(NodesTestCase):
     """
     Calls that take too long: the times are those of the requestor's node.
@@ -327,6 +330,7 @@ class TimeTests(NodesTestCase):
         self.nothing_left()
 
 
+@for_each_requester
 class LeavingTests(NodesTestCase):
     """
     Clients that disconnect, and nodes that stop or die.
@@ -501,6 +505,6 @@ class LeavingTests(NodesTestCase):
         A client of v2 or v3 is told of the calls that other nodes have when its node stops.
         """
         self.provider(1)
-        requestor = self.request(0, requestor=FakeConnection(dialect=TEXT))
+        requestor = self.request(0, requestor=self.connect(dialect=TEXT))
         self.services[0].stop()
         self.assertEqual(requestor.take(), [failed(RESPONSE_TIMEOUT_ERROR)])
