@@ -10,6 +10,7 @@ L{.calls}                   calls, and the lists of calls of each requestor and 
 L{.local_providers}         the clients of this node that provide procedures
 B{over nodes}
 L{.node_messages}           the messages between nodes about calls
+L{.provided_names}          the procedures that clients of this node provide, as the other nodes are told
 L{.remote_providers}        calls of clients here that providers of other nodes answer
 L{.waiting}                 calls that wait until it is known which nodes provide a procedure
 L{.remote_requestors}       calls of clients of other nodes that providers here answer

@@ -2,9 +2,9 @@
 Calls of clients of this node that providers of other nodes answer.
 
 The directory (L{dstwist.cluster.directory}) knows which nodes have a provider of a procedure. This node I{holds} each
-procedure that a client here provides. When a client calls a procedure that no client here provides, this node begins to
-I{watch} it, and goes on for a while (C{linger}) after the last such call. A call of a name that was not watched waits
-for the first answer of the directory (L{dstwist.services.rpc.waiting}).
+procedure that a client here provides (L{dstwist.services.rpc.provided_names}). When a client calls a procedure that no
+client here provides, this node begins to I{watch} it, and goes on for a while (C{linger}) after the last such call. A
+call of a name that was not watched waits for the first answer of the directory (L{dstwist.services.rpc.waiting}).
 
 Requests and answers go directly between the nodes (L{dstwist.services.rpc.node_messages})::
 
@@ -40,14 +40,12 @@ from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.services.rpc import node_messages as messages
 from dstwist.services.rpc.calls import Call, Provider
+from dstwist.services.rpc.provided_names import KIND, ProvidedNames
 from dstwist.services.rpc.running_calls import RunningCalls
 from dstwist.services.rpc.waiting import WaitingCalls
 
-#: The kind of the names of procedures in the directory.
-KIND = "p"
-
-#: The most procedures that are watched, besides those that calls wait for. Those that were first called longest ago are
-#: watched no more if there are more.
+#: The most procedures that are watched, besides those that clients wait for. If there are more, those that were first
+#: called longest ago are watched no more.
 MAX_WATCHED = 10000
 
 
@@ -119,6 +117,8 @@ class RemoteProvider(Provider):
 class RemoteProviders:
     """
     The providers of all other nodes.
+
+    @ivar provided: the procedures that the other nodes are told of.
     """
 
     def __init__(self, cluster: ClusterNode, settings: RpcSettings, clock: IReactorTime, calls: RunningCalls) -> None:
@@ -141,6 +141,7 @@ class RemoteProviders:
         # The watched procedures, and those of them that were called again since their time began.
         self._watched: Deadlines[str] = Deadlines(max(cluster.settings.linger, MIN_LINGER), clock, self._lingered)
         self._called: set[str] = set()
+        self.provided = ProvidedNames(cluster, clock, self._watch)
         self._slices = TimeSlices(clock)
         handle = cluster.peers.handle
         handle(messages.ACCEPT, messages.ATTEMPT_FIELDS, self._accepted)
@@ -152,18 +153,6 @@ class RemoteProviders:
         directory.on_told(KIND, self._told)
         membership.observe(self._membership_changed)
         cluster.bus.observe(lambda: None, self._look)
-
-    def hold(self, name: str) -> None:
-        """
-        A client of this node provides the procedure C{name}.
-        """
-        self._directory.hold(KIND, name)
-
-    def release(self, name: str) -> None:
-        """
-        No client of this node provides it any more.
-        """
-        self._directory.release(KIND, name)
 
     def find(self, name: str) -> Sequence[Provider]:
         """
@@ -182,6 +171,7 @@ class RemoteProviders:
         Find no providers any more, and forget all calls. The other nodes drop them when this node leaves the cluster.
         """
         self._stopped = True
+        self.provided.stop()
         self._providers.clear()
         self._waiting = WaitingCalls()
         self._slices.stop()
@@ -228,13 +218,15 @@ class RemoteProviders:
             self._watched.expire_first()
 
     def _lingered(self, name: str) -> None:
-        if name in self._called or name in self._waiting.names():
+        if name in self._called or name in self._waiting.names() or name in self.provided:
             self._called.discard(name)
             self._watched.add(name)
         else:
             self._directory.unwatch(KIND, name)
 
     def _told(self, name: str, state: State) -> None:
+        if name in self.provided:
+            self.provided.told(name, state)
         if name in self._waiting.names():
             self._slices.do(self._end_waiting((name,)))
 

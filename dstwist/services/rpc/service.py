@@ -124,7 +124,7 @@ class RpcService:
             self._remote_providers = RemoteProviders(cluster, settings, clock, calls)
             self._remote_requestors = RemoteRequestors(cluster, clock, calls, local.find)
             calls.find_remote = self._remote_providers.find
-            subscriptions.observe(self._remote_providers.hold, self._remote_providers.release)
+            subscriptions.use_subjects(self._remote_providers.provided)
 
     def handle(self, message: Message, sender: IRequester) -> None:
         # No default: the codecs let through only what a client may send.

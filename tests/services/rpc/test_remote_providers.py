@@ -124,9 +124,11 @@ class WaitingTests(NodesTestCase):
         """
         self.travel()
         requestor = self.request(self.caller)
-        provider = self.provider(self.caller)
-        self.stage.advance(ACK_TIMEOUT)
-        self.asked(provider)
+        self.services[self.caller].handle(PROVIDE, provider := self.connect())
+        self.stage.advance(ACK_TIMEOUT - 0.1)
+        self.assertEqual(provider.take(), [])
+        self.stage.advance(0.2)
+        self.assertIn(rpc(RpcAction.REQUEST, data=b"1"), provider.take())
         self.assertEqual(requestor.take(), [])
 
     def test_once(self) -> None:
@@ -267,6 +269,7 @@ class WatchTests(NodesTestCase):
         Calls that providers of the same node answer need no watch.
         """
         self.provider(0)
+        self.stage.advance(2 * self.stage.settings.linger)
         self.request(0)
         self.assertIsNone(self.state())
 

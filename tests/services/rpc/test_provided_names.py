@@ -1,0 +1,109 @@
+"""
+Tests for L{dstwist.services.rpc.provided_names}: when a client is told that it provides a procedure.
+"""
+
+from __future__ import annotations
+
+from dstwist.cluster.table import partition_of
+from tests.requesters import AnyConnection
+from tests.services.rpc.cases import PROVIDE, UNPROVIDE
+from tests.services.rpc.nodes import NodesTestCase
+
+
+class AcknowledgementTests(NodesTestCase):
+    """
+    The acknowledgement of PROVIDE on a node that does not own the name.
+    """
+
+    count = 3
+
+    def setUp(self) -> None:
+        super().setUp()
+        partition = partition_of("add", self.stage.settings.partitions)
+        numbers = sorted(range(3), key=lambda number: self.stage.nodes[number].membership.owns(partition))
+        self.number, self.other, self.owner = numbers
+
+    def travel(self, *times: float) -> None:
+        """
+        Messages between nodes are on their way for so long; without a time, they get lost.
+        """
+        self.stage.network.travel_times = lambda sender, receiver: times  # type: ignore[method-assign]
+
+    def provide(self) -> AnyConnection:
+        connection = self.connect("bob")
+        self.services[self.number].handle(PROVIDE, connection)
+        self.stage.turn()
+        return connection
+
+    def test_all_nodes_know(self) -> None:
+        """
+        When the client is told, clients of all nodes can call the procedure, whether their nodes have watched it or
+        not.
+        """
+        self.request(self.other)
+        self.travel(0.1)
+        provider = self.provide()
+        self.assertEqual(provider.take(), [])
+        self.stage.advance(0.2)
+        self.assertEqual(provider.take(), [PROVIDE.ack()])
+        self.request(self.other)
+        self.request(self.owner)
+        self.stage.advance(0.2)
+        self.assertEqual(len(provider.take()), 2)
+
+    def test_second_provider(self) -> None:
+        """
+        A second provider of the same node does not wait.
+        """
+        self.provide()
+        self.travel()
+        self.assertEqual(self.provide().take(), [PROVIDE.ack()])
+
+    def test_late(self) -> None:
+        """
+        If the directory does not confirm the name, the client is told after C{subscribeTimeout}.
+        """
+        self.travel()
+        provider = self.provide()
+        self.stage.advance(self.stage.settings.subscribe_timeout - 0.1)
+        self.assertEqual(provider.take(), [])
+        self.stage.advance(0.1)
+        self.assertEqual(provider.take(), [PROVIDE.ack()])
+
+    def test_bus_lost(self) -> None:
+        """
+        The client does not wait while the bus is lost.
+        """
+        self.travel()
+        waits = self.provide()
+        self.stage.bus(self.number).disconnect()
+        self.assertEqual(waits.take(), [PROVIDE.ack()])
+        waits.close()
+        self.assertEqual(self.provide().take(), [PROVIDE.ack()])
+
+    def test_unprovided_meanwhile(self) -> None:
+        """
+        A client that ceases to provide meanwhile is told of both, in the order of its requests.
+        """
+        self.travel()
+        provider = self.provide()
+        self.services[self.number].handle(UNPROVIDE, provider)
+        self.assertEqual(provider.take(), [PROVIDE.ack(), UNPROVIDE.ack()])
+
+    def test_provided_again(self) -> None:
+        """
+        A procedure that is provided again at once, so that no other node hears of it, is confirmed at once.
+        """
+        first = self.provide()
+        self.assertEqual(first.take(), [PROVIDE.ack()])
+        first.close()
+        self.assertEqual(self.provide().take(), [PROVIDE.ack()])
+
+    def test_stop(self) -> None:
+        """
+        A node that stops leaves no client waiting.
+        """
+        self.travel()
+        provider = self.provide()
+        self.services[self.number].stop()
+        self.assertEqual(provider.take(), [PROVIDE.ack()])
