@@ -29,17 +29,25 @@ class Nodes:
     @param config: a configuration that all nodes have.
     @param tier: where the Redis has the records: C{storage}, behind a cache in memory; or C{cache}.
     @param more: more text for the configuration.
+    @param before: what each process runs first, in Python.
     @ivar redis: bus and store.
     @ivar servers: the nodes.
     """
 
     def __init__(
-        self, count: int = 3, config: Path | None = None, tier: str = "storage", more: str = "", durable: bool = False
+        self,
+        count: int = 3,
+        config: Path | None = None,
+        tier: str = "storage",
+        more: str = "",
+        durable: bool = False,
+        before: str = "",
     ) -> None:
         self.redis = RedisServer(durable=durable)
         self._directory = tempfile.TemporaryDirectory(prefix="dstwist-nodes-")
         self._text = ("" if config is None else config.read_text(encoding="utf-8")) + more
         self._tier = tier
+        self._before = before
         self.servers = [self._server(name) for name in NAMES[:count]]
         self._turns = itertools.cycle(range(count))
 
@@ -47,7 +55,7 @@ class Nodes:
         path = Path(self._directory.name) / f"{name}.yml"
         own = _CONFIG.format(name=name, port=self.redis.port, tier=self._tier)
         path.write_text(self._text + own, encoding="utf-8")
-        return Server(None, path)
+        return Server(None, path, before=self._before)
 
     def start(self) -> None:
         """

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
+from tests.e2e.nodes import Nodes
 from tests.e2e.raw import RawClient
 from tests.e2e.scenario import scratch_directory
 from tests.e2e.server import Server
@@ -63,3 +64,24 @@ class ClockTests(SynchronousTestCase):
         self.assertEqual((answer.action, answer.is_ack), (EventAction.SUBSCRIBE, True))
         # Without its timers, the server would not close the connection for an hour.
         self.assertRaises(ConnectionError, client.hear)
+
+    def test_leases(self) -> None:
+        """
+        The nodes of a cluster go on to renew their leases, and to notice that one of them has died.
+        """
+        put_back = scratch_directory() / "put back"
+        nodes = Nodes(
+            more="\ncluster: {leaseTime: 2000, leaseInterval: 200}\n", before=SLOW.format(hour=HOUR, file=str(put_back))
+        )
+        self.addCleanup(nodes.kill)
+        nodes.start()
+        ann, bob, cat = nodes.servers
+        put_back.touch()
+        # The lease of cat ends later than that of a node that stopped to renew it at the touch.
+        cat.kill()
+        for server in (ann, bob):
+            server.wait_for_line("has left, or is dead")
+        dead = [
+            line.partition("CLUSTER | node ")[2] for line in nodes.log.splitlines() if "has left, or is dead" in line
+        ]
+        self.assertEqual([name.partition("-")[0] for name in dead], ["cat", "cat"])
