@@ -162,9 +162,7 @@ class RemoteProviders:
             return ()
         self._watch(name)
         state = self._directory.state(KIND, name)
-        if state == GONE:
-            return ()
-        return self._reachable(state) or (self._waiting,)
+        return () if self._is_nowhere_else(state) else self._reachable(state) or (self._waiting,)
 
     def stop(self) -> None:
         """
@@ -181,6 +179,14 @@ class RemoteProviders:
             self._becoming_known = None
 
     # -- which nodes provide a procedure
+
+    def _is_nowhere_else(self, state: State | None) -> bool:
+        """
+        Whether no other node provides the procedure. If the bus is lost, other nodes may by now.
+        """
+        if state is None or state == GONE:
+            return state == GONE
+        return self._is_known and not self._bus.is_lost and state[1] == (self._node,)
 
     def _reachable(self, state: State | None) -> list[RemoteProvider]:
         if state is None or self._bus.is_lost or not self._is_known:
@@ -244,7 +250,7 @@ class RemoteProviders:
         for name in names:
             for call in self._waiting.of_name(name):
                 state = self._directory.state(KIND, name)
-                if state != GONE and not self._reachable(state):
+                if not (self._is_nowhere_else(state) or self._reachable(state)):
                     break
                 if self._waiting.running.get(call.provider_id) is call:
                     self._calls.rejected(call)

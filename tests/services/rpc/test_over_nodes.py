@@ -105,6 +105,18 @@ class CallTests(NodesTestCase):
         self.assertEqual(provider.take(), [])
         self.nothing_left()
 
+    def test_p3_only_provider_is_here(self) -> None:
+        """
+        P3: the same if the only provider is at the requestor's node.
+        """
+        provider = self.provider(0)
+        requestor = self.request(0)
+        self.asked(provider)
+        self.say(0, provider, REJECT)
+        self.assertEqual(requestor.take(), [failed(NO_RPC_PROVIDER)])
+        self.assertEqual(provider.take(), [])
+        self.nothing_left()
+
     def test_p4_all_reject(self) -> None:
         """
         P4, W31: if the providers of all nodes reject, each of them is asked exactly once, those of the requestor's node
