@@ -27,7 +27,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test restart-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs redis
+.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test chaos restart-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs redis
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -78,6 +78,10 @@ soak: $(TEST_READY) node  ## clients do random things over connections that brea
 
 crash-test: $(TEST_READY) redis  ## kill a server under load 50 times, and see what it remembers (STORE=redis or redis-cache: and its Redis as often)
 	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/crash_test.py $(if $(STORE),--store $(STORE)) $(if $(SEED),--seed $(SEED))
+
+chaos: $(TEST_READY) redis  ## three nodes under load, while nodes, Redis and connections fail 500 times (FAULTS=20 SEED=... TIER=cache)
+	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/chaos_test.py $(if $(FAULTS),--faults $(FAULTS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(TIER),--tier $(TIER))
 
 restart-test: $(TEST_READY)  ## stop and start a server under load 100 times, and see that each stop is clean
 	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/restart_test.py

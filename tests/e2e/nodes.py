@@ -15,8 +15,8 @@ from tests.redis_server import RedisServer
 #: What a node adds to a configuration that says nothing of stores.
 _CONFIG = """
 serverName: {name}
-clusterNode: {{type: redis, options: {{port: {port}, reconnectWait: 100, maxReconnectDelay: 100}}}}
-{tier}: {{type: redis, options: {{port: {port}, reconnectWait: 100, maxReconnectDelay: 100}}}}
+clusterNode: {{type: redis, options: {{port: {bus}, reconnectWait: 100, maxReconnectDelay: 100{more}}}}}
+{tier}: {{type: redis, options: {{port: {store}, reconnectWait: 100, maxReconnectDelay: 100{more}}}}}
 """
 
 NAMES = ("ann", "bob", "cat", "dan", "eve")
@@ -30,6 +30,7 @@ class Nodes:
     @param tier: where the Redis has the records: C{storage}, behind a cache in memory; or C{cache}.
     @param more: more text for the configuration.
     @param before: what each process runs first, in Python.
+    @param connection: more options of the connections to the Redis: C{"probeInterval: 200"}.
     @ivar redis: bus and store.
     @ivar servers: the nodes.
     """
@@ -42,20 +43,30 @@ class Nodes:
         more: str = "",
         durable: bool = False,
         before: str = "",
+        connection: str = "",
     ) -> None:
         self.redis = RedisServer(durable=durable)
         self._directory = tempfile.TemporaryDirectory(prefix="dstwist-nodes-")
         self._text = ("" if config is None else config.read_text(encoding="utf-8")) + more
         self._tier = tier
         self._before = before
+        self._connection = connection
         self.servers = [self._server(name) for name in NAMES[:count]]
         self._turns = itertools.cycle(range(count))
 
     def _server(self, name: str) -> Server:
         path = Path(self._directory.name) / f"{name}.yml"
-        own = _CONFIG.format(name=name, port=self.redis.port, tier=self._tier)
+        bus, store = self.ports(name)
+        more = f", {self._connection}" if self._connection else ""
+        own = _CONFIG.format(name=name, bus=bus, store=store, tier=self._tier, more=more)
         path.write_text(self._text + own, encoding="utf-8")
         return Server(None, path, before=self._before)
+
+    def ports(self, name: str) -> tuple[int, int]:
+        """
+        Where a node finds the bus, and where the store.
+        """
+        return self.redis.port, self.redis.port
 
     def start(self) -> None:
         """

@@ -188,6 +188,19 @@ class Server(LoggedProcess):
         """
         Start, and come back when clients can connect. Started again, it has the same port.
         """
+        self.launch()
+        self.wait_until_started()
+
+    def wait_until_started(self) -> None:
+        """
+        Come back when clients can connect.
+        """
+        self.wait_for_line("dstwist started")
+
+    def launch(self) -> None:
+        """
+        Start the process, and come back at once.
+        """
         tls = self._certificates
         endpoint = f"tcp:{self._port}:interface=127.0.0.1"
         if tls is not None:
@@ -202,7 +215,18 @@ class Server(LoggedProcess):
             command += ["--data-dir", str(self._data_dir)]
         self._seen = 0
         self._run(command, _environment(os.environ, self._checkout))
-        self.wait_for_line("dstwist started")
+
+    def pause(self) -> None:
+        """
+        Stop the process with SIGSTOP: its connections stay open, and nothing is answered.
+        """
+        self._started().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """
+        End a L{pause}.
+        """
+        self._started().send_signal(signal.SIGCONT)
 
     def reload(self) -> None:
         """

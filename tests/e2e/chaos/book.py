@@ -1,0 +1,55 @@
+"""
+The book of the chaos test: what clients were told, and what they complain of.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+
+class Book:
+    """
+    What all clients know together.
+
+    @ivar online: how many connections each user has.
+    @ivar is_calm: whether no node can be found dead in this round: then no user leaves who has not gone.
+    @ivar counts: how often what happened, for the last line of the output.
+    @ivar problems: what must not happen, and did.
+    """
+
+    def __init__(self, tell: Callable[[str], object] = lambda problem: None) -> None:
+        self.online: Counter[str] = Counter()
+        self.is_calm = False
+        self.counts: Counter[str] = Counter()
+        self.problems: list[str] = []
+        self._tell = tell
+
+    def come(self, user: str) -> None:
+        """
+        A client has logged in.
+        """
+        self.online[user] += 1
+
+    def go(self, user: str) -> None:
+        """
+        A client that had logged in has gone.
+        """
+        self.online[user] -= 1
+
+    @property
+    def users(self) -> set[str]:
+        """
+        The users that are online.
+        """
+        return {user for user, count in self.online.items() if count}
+
+    def count(self, what: str) -> None:
+        self.counts[what] += 1
+
+    def complain(self, problem: str) -> None:
+        self.problems.append(problem)
+        self._tell(problem)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items()))

@@ -1,0 +1,151 @@
+"""
+The rounds of the chaos test::
+
+    load ... fault ... load while everything recovers | rest: within a few seconds all is as it must be | load ...
+
+After a fault nothing is waited for but that each client has what it must have.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import LoopingCall, deferLater
+
+from tests.e2e.chaos import faults
+from tests.e2e.chaos.book import Book
+from tests.e2e.chaos.client import Actor
+from tests.e2e.chaos.cluster import Cluster
+from tests.e2e.chaos.presence import NamedWatcher, Visitor, Watcher
+from tests.e2e.chaos.rpc import Caller, Provider
+
+#: How long it may take until all is as it must be, once bus, store and nodes are back.
+CONVERGENCE_SECONDS = 5.0
+
+#: How often each client does something, and how often it asks at rest.
+ACT_SECONDS = 0.05
+ASK_SECONDS = 0.2
+LOOK_SECONDS = 0.02
+
+#: How long there is load before a fault, and after it.
+MOST_LOAD_SECONDS = 0.8
+LOAD_AFTER_SECONDS = 0.3
+
+#: The clients of each node: class and generation.
+CLIENTS: tuple[tuple[type[Actor], str], ...] = (
+    (Visitor, "v4"),
+    (Visitor, "v3"),
+    (Watcher, "v4"),
+    (Watcher, "v3"),
+    (NamedWatcher, "v4"),
+    (NamedWatcher, "v3"),
+    (Provider, "v4"),
+    (Provider, "v3"),
+    (Caller, "v4"),
+    (Caller, "v3"),
+)
+
+
+class ChaosTest:
+    """
+    A cluster under load, to which faults happen.
+
+    @param logs: where the logs of the nodes are kept.
+    @param tell: is called with each line of the output.
+    @param kinds: only faults of these kinds.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        logs: Path,
+        seed: int,
+        tell: Callable[[str], object],
+        kinds: tuple[str, ...] | None = None,
+        tier: str = "storage",
+        patience: float = CONVERGENCE_SECONDS,
+    ) -> None:
+        self._reactor = reactor
+        self._random = random.Random(seed)
+        self._tell = tell
+        self._kinds = kinds
+        self._patience = patience
+        self._slowest = 0.0
+        self.book = Book(lambda problem: tell(f"    PROBLEM: {problem}"))
+        self.cluster = Cluster(reactor, logs, tier=tier)
+        self.actors = [
+            kind(reactor, f"{kind.__name__.lower()}-{generation}-{name}", generation, name, self.cluster, self.book)
+            for name in self.cluster.names
+            for kind, generation in CLIENTS
+        ]
+
+    async def run(self, count: int) -> Book:
+        """
+        Have C{count} rounds, or fewer: a problem ends them.
+        """
+        await self.cluster.begin()
+        acting, beating = LoopingCall(self._each, "act"), LoopingCall(self._each, "beat")
+        acting.clock = beating.clock = self._reactor
+        try:
+            for actor in self.actors:
+                actor.connect()
+            beating.start(1.0)
+            await self._rest("at the start", [])
+            for number in range(1, count + 1):
+                round_faults = faults.plan(self._random, self.cluster.names, self._kinds)
+                text = f"{number}: {' + '.join(map(str, round_faults))}"
+                self._tell(text)
+                self.book.is_calm = not any(fault.is_of_nodes for fault in round_faults)
+                acting.start(ACT_SECONDS)
+                await deferLater(self._reactor, self._random.uniform(0.1, MOST_LOAD_SECONDS))
+                await faults.run(self.cluster, round_faults, self._reactor)
+                over = self._reactor.seconds()
+                await deferLater(self._reactor, LOAD_AFTER_SECONDS)
+                acting.stop()
+                await self._rest(text, round_faults, over)
+                if self.book.problems:
+                    break
+                self.book.count("faults")
+        finally:
+            for loop in (acting, beating):
+                if loop.running:
+                    loop.stop()
+            for actor in self.actors:
+                actor.end()
+            await self.cluster.end()
+        self._tell(f"{self.book}; the slowest convergence took {self._slowest:.2f} s")
+        return self.book
+
+    async def _rest(self, text: str, round_faults: Sequence[faults.Fault], since: float | None = None) -> None:
+        """
+        Come back when all is as it must be, or complain.
+        """
+        since = self._reactor.seconds() if since is None else since
+        for actor in self.actors:
+            actor.begin_rest()
+        asking = LoopingCall(self._each, "ask")
+        asking.clock = self._reactor
+        asking.start(ASK_SECONDS)
+        try:
+            while problems := self._wrong():
+                if self._reactor.seconds() > since + self._patience:
+                    for problem in problems:
+                        self.book.complain(f"{problem} ({self._patience} s after {text})")
+                    return
+                await deferLater(self._reactor, LOOK_SECONDS)
+        finally:
+            if asking.running:
+                asking.stop()
+        self._slowest = max(self._slowest, self._reactor.seconds() - since)
+
+    def _wrong(self) -> list[str]:
+        away = [f"{actor.name} is not logged in at {actor.node}" for actor in self.actors if actor.wire is None]
+        return away + [problem for actor in self.actors for problem in actor.wrong()]
+
+    def _each(self, call: str) -> None:
+        for actor in self.actors:
+            if actor.wire is not None:
+                getattr(actor, call)()
