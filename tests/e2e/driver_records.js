@@ -40,6 +40,16 @@ module.exports = {
     module.exports.open.call(this, key, 'Record', name)
   },
 
+  /* Hear until the record of that key is deleted, open it again in the same turn, and keep what arrives from then on. */
+  hearAndReopen (key, name, again) {
+    const reopened = new Promise((resolve) => this.objects.get(key).on('delete', resolve)).then(() => {
+      this.deafen()
+      this.open(again, 'Record', name)
+    })
+    this.hear()
+    return reopened
+  },
+
   /*
    * Open that many records, which a client of v7 asks for in one message. Resolves when all are ready: with how many
    * events called tick came after the first was ready and before the last.

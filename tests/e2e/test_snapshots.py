@@ -100,5 +100,51 @@ class SnapshotTests(Scenario):
         self.assertEqual(self.other.look("snapshot", name), '{"mine":2}')
 
 
+class ReopenedRecord(Record):
+    """
+    A record that is opened again by a deaf client, in the turn in which it hears of the deletion.
+    """
+
+    def __init__(self, old: Record) -> None:
+        client = self.client = old.client
+        self.name = old.name
+        self.key = f"{old.key} again"
+        client.do("hearAndReopen", old.key, old.name, self.key)
+        client.sleep(20)
+        client.hear()
+        self.ready()
+
+
+class DeletionTests(Scenario):
+    """
+    Another client deletes a record while client 7.0.5 reads it, because news of it did not fit.
+    """
+
+    tls = False
+
+    def test_opened_again(self) -> None:
+        """
+        The error for the read comes when the client waits for the new record, and the client takes it for the record.
+        In the end it gets the new record.
+        """
+        # The record that is deleted gets the error as well.
+        self.tolerate_output("Invalid state transition")
+        at = self.server(config=PATIENT)
+        name = self.name("deleted")
+        theirs, mine = (Record(self.logged_in("v7", at), name) for _ in range(2))
+        theirs.set('{"start":1}')
+        mine.until('{"start":1}')
+        mine.client.deafen()
+        self.assertIsNone(theirs.set_with_ack("1", "theirs"))
+        mine.set("1", "mine")
+        # The write is refused before the deletion.
+        mine.client.sleep(100)
+        theirs.delete()
+        mine = ReopenedRecord(mine)
+        mine.until("{}")
+        self.assertIsNone(mine.set_with_ack("2", "mine"))
+        self.assertEqual(theirs.client.look("snapshot", name), '{"mine":2}')
+
+
 for_each_generation(SnapshotTests)
 del SnapshotTests
