@@ -237,15 +237,6 @@ class EmitPayloadTests(SynchronousTestCase):
         simple = emit_payload(Message(Topic.EVENT, EventAction.EMIT, name, data))
         self.assertEqual(simple is None, "\ud800" in name)
 
-    def test_lengths(self) -> None:
-        """
-        So it is where a length begins to take two bytes.
-        """
-        for size in range(110, 135):
-            for name in ("a", "a" * size):
-                message = Message(Topic.EVENT, EventAction.EMIT, name, b"1" * size)
-                self.assertEqual(emit_payload(message), protobuf.SERVER.encode_by_table(message))
-
     def test_incomplete(self) -> None:
         """
         An event without a name or without data is left to the tables.
