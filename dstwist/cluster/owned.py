@@ -175,13 +175,15 @@ class OwnedPartition:
         """
         self._members[node].last_message = self._now()
         entries = self._members[node].entries
-        for entry in added:
-            if entry[0] != HOLDS and entry in entries:
-                # It has ended this watch and begun it anew in one turn, and has forgotten what it was told.
-                self._remove(node, entry)
-            self._add(node, entry)
+        # In this order: a member that ends one watch of a name and begins another one, in one turn, may have forgotten
+        # what it was told, so it is told again.
         for entry in removed:
             self._remove(node, entry)
+        for entry in added:
+            if entry[0] != HOLDS and entry in entries:
+                # It has ended this watch and begun it anew.
+                self._remove(node, entry)
+            self._add(node, entry)
 
     def differs(self, node: str, digest: tuple[int, int]) -> bool:
         """

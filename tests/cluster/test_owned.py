@@ -180,6 +180,10 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.assertEqual(self.states(), states)
         self.partition.reported("ann", ["hua"], ())
         self.assertEqual(self.states(), [])
+        self.partition.reported("me", ["wua"], ["au", "w*u"])
+        self.assertEqual(self.states(), [("me", "ua", 1)])
+        self.partition.reported("me", ["au"], ["wua"])
+        self.assertEqual(self.states(), [("me", "ua", 1)])
 
     def test_gone(self) -> None:
         """

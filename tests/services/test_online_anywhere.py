@@ -4,11 +4,14 @@ Tests for L{dstwist.services.online_anywhere}: presence on several nodes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.cluster.digest import GONE as GONE_STATE
+from dstwist.cluster.kinds import USER
 from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.table import partition_of
 from dstwist.config.settings import PresenceSettings
@@ -18,10 +21,10 @@ from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
 from dstwist.services import online_anywhere
-from dstwist.services.online_anywhere import ALL_LINGER
+from dstwist.services.online_anywhere import ALL_LINGER, OnlineAnywhere
 from dstwist.services.presence import LEARNED_AT_ONCE, PresenceService
 from tests.cluster.stage import Stage
-from tests.fakes import FakeConnection
+from tests.fakes import FakeConnection, FakeWire
 
 GRACE = 2.0
 
@@ -338,6 +341,93 @@ class SubscribingTests(NodesTestCase):
         self.assertEqual([sorted(self.told(client)) for client in clients], [late, late])
         self.assertTrue(0 < len(late) < len(users))
 
+    def test_second_waits(self) -> None:
+        """
+        A client that subscribes to all users, while others are told of them already, is told of those who come behind
+        its acknowledgement.
+        """
+        silence = self.silence_others()
+        first, second = self.nodes[0].client(), self.nodes[0].client()
+        self.nodes[0].service.handle(SUBSCRIBE_ALL, first)
+        self.stage.advance(1.1)
+        self.assertEqual(first.take(), [SUBSCRIBE_ALL.ack()])
+        self.nodes[0].service.handle(SUBSCRIBE_ALL, second)
+        self.nodes[0].log_in("ann")
+        self.assertEqual((self.told(first), second.take()), (["+ann"], []))
+        silence.restore()
+        self.stage.advance(1)
+        self.assertEqual(second.take(), [SUBSCRIBE_ALL.ack()])
+        self.nodes[0].log_in("bob")
+        self.assertEqual((self.told(first), self.told(second)), (["+bob"], ["+bob"]))
+
+    def test_waits_for_all(self) -> None:
+        """
+        A client of v2 or v3 that is subscribed to a user, and waits for a subscription to all, is told of that user.
+        """
+        client = self.subscriber(0, subscribe("ann"), dialect=TEXT)
+        silence = self.silence_others()
+        self.nodes[0].service.handle(SUBSCRIBE_ALL, client)
+        ann = self.nodes[0].log_in("ann")
+        self.assertEqual(self.told(client), ["+ann"])
+        silence.restore()
+        self.stage.advance(2)
+        self.assertEqual(client.take(), [SUBSCRIBE_ALL.ack()])
+        self.nodes[0].log_out(ann)
+        self.stage.advance(GONE)
+        self.assertEqual(self.told(client), ["-ann"])
+
+    def test_nothing_encoded(self) -> None:
+        """
+        While all subscribers to all users wait, nothing is encoded for them: this node may be told of very many users.
+        """
+        self.silence_others()
+        frames = FakeWire()
+        clients = [FakeConnection("OPEN", frames) for _ in range(3)]
+        for client in clients:
+            self.nodes[0].service.handle(SUBSCRIBE_ALL, client)
+        clients[0].close()
+        self.nodes[0].log_in("ann")
+        self.assertEqual(frames.encoded, 0)
+        self.stage.advance(1.1)
+        self.assertEqual([client.take() for client in clients], [[], [SUBSCRIBE_ALL.ack()], [SUBSCRIBE_ALL.ack()]])
+        self.nodes[0].log_in("bob")
+        self.assertEqual([self.told(client) for client in clients], [[], ["+bob"], ["+bob"]])
+
+    def test_all_again(self) -> None:
+        """
+        All users are wanted again while their watch is being ended, a part in each turn: none is forgotten. Nor is one
+        whose own watch ends meanwhile.
+        """
+        users = list("abcdefghij")
+        for user in users:
+            self.nodes[1].log_in(user)
+        self.stage.turn()
+        directory, clock = self.nodes[0].node.directory, self.stage.clock
+        unwatch_all = directory.unwatch_all
+        steps: list[int] = []
+
+        def slow(kind: str) -> Iterator[list[str]]:
+            for forgotten in unwatch_all(kind):
+                steps.append(len(forgotten))
+                clock.now += 0.02
+                yield forgotten
+
+        self.patch(directory, "unwatch_all", slow)
+        client = self.subscriber(0, subscribe(*users[::2]))
+        self.assertEqual(self.ask(0, QUERY_ALL), users)
+        while not steps:
+            self.stage.advance(0.005)
+        done = len(steps)
+        self.assertLess(done, self.stage.settings.partitions)
+        self.patch(online_anywhere, "MAX_LINGERING", 0)
+        for request in (unsubscribe(*users[::2]), QUERY_ALL):
+            self.nodes[0].service.handle(request, client)
+        self.stage.advance(0.5)
+        _, answer = client.take()
+        self.assertEqual(sorted(answer.names), users)
+        self.stage.advance(20)
+        self.assertEqual((len(steps), self.ask(0, QUERY_ALL)), (done, users))
+
     def test_closed(self) -> None:
         """
         A client that goes while it waits leaves nothing behind.
@@ -448,6 +538,13 @@ class QueryTests(NodesTestCase):
         A query for very many users asks for a part of them at a time, and watches few of them afterwards.
         """
         self.patch(online_anywhere, "MAX_LINGERING", 10)
+        learn, asked = OnlineAnywhere.learn, []
+
+        def counted(online: OnlineAnywhere, users: list[str], until: float) -> Any:
+            asked.append(len(users))
+            return learn(online, users, until)
+
+        self.patch(OnlineAnywhere, "learn", counted)
         users = [f"user{number}" for number in range(3 * LEARNED_AT_ONCE + 1)]
         for user in users[::2]:
             self.nodes[1].log_in(user)
@@ -455,6 +552,7 @@ class QueryTests(NodesTestCase):
         online = self.ask(0, query(*users))
         self.assertEqual([user for user in users if online[user]], users[::2])
         self.assertLessEqual(len(self.nodes[0].service._online), 10)
+        self.assertEqual(asked, [LEARNED_AT_ONCE] * 3 + [1])
 
     def test_no_owner(self) -> None:
         """
@@ -622,6 +720,50 @@ class TroubleTests(NodesTestCase):
         self.stage.advance(GONE)
         self.assertEqual([self.told(watcher) for watcher in watchers], [["-dan"]] * 3)
 
+    def test_unknown_without_bus(self) -> None:
+        """
+        While the bus is lost, no request waits for the owners; one that waits when it is lost is answered.
+        """
+        requests = (subscribe("ann"), query("bob"), SUBSCRIBE_ALL, QUERY_ALL)
+        waiting = [self.nodes[1].client() for _ in requests]
+        for client, request in zip(waiting, requests, strict=True):
+            self.nodes[1].service.handle(request, client)
+        for number in range(2):
+            self.stage.bus(number).disconnect()
+        clients = [self.nodes[0].client() for _ in requests]
+        for client, request in zip(clients, requests, strict=True):
+            self.nodes[0].service.handle(request, client)
+        self.assertEqual([len(client.take()) for client in waiting + clients], [1] * 8)
+
+    def test_moves_without_bus(self) -> None:
+        """
+        A user who goes to another node while the bus is lost has never been away, although this node had not told the
+        directory of the user, and is told of the other node some time after the bus is back.
+        """
+        watcher = self.subscriber(0, SUBSCRIBE_ALL)
+        for seconds in (4.9, 5.1, 9.9):
+            for number in range(3):
+                self.stage.bus(number).disconnect()
+            user = f"ann {seconds}"
+            self.nodes[0].log_out(self.nodes[0].log_in(user))
+            self.nodes[1].log_in(user)
+            self.stage.advance(seconds)
+            for number in range(3):
+                self.stage.bus(number).reconnect()
+            self.stage.advance(20)
+            self.assertEqual(self.told(watcher), [f"+{user}"])
+
+    def test_gone_too_early(self) -> None:
+        """
+        A user who is logged in here has not gone, whatever the directory tells.
+        """
+        watcher = self.subscriber(0, SUBSCRIBE_ALL)
+        self.nodes[0].log_in("ann")
+        self.stage.turn()
+        self.nodes[0].node.directory._told(USER, "ann", GONE_STATE)
+        self.assertEqual(self.told(watcher), ["+ann"])
+        self.assertEqual(self.ask(0, QUERY_ALL), ["ann"])
+
     def test_too_many_unheard(self) -> None:
         """
         While the bus is lost, C{presence.maxUsersInGrace} users may have logged out; of more, those who have been away
@@ -663,10 +805,11 @@ class TroubleTests(NodesTestCase):
 
     def test_stop(self) -> None:
         """
-        A service that has stopped answers requests that wait, and leaves no timers.
+        A service that has stopped answers requests that wait, and announces nothing.
         """
+        watcher = self.subscriber(0, subscribe("ann"))
         client = self.nodes[0].client()
-        for request in (query("ann"), SUBSCRIBE_ALL):
+        for request in (query("zed"), SUBSCRIBE_ALL):
             self.nodes[0].service.handle(request, client)
         self.nodes[0].service.stop()
         self.assertEqual(len(client.take()), 2)
@@ -675,7 +818,7 @@ class TroubleTests(NodesTestCase):
         self.assertEqual(len(client.take()), 4)
         self.nodes[1].log_in("ann")
         self.stage.advance(20)
-        self.assertEqual(client.take(), [])
+        self.assertEqual((client.take(), watcher.take()), ([], []))
 
 
 class OneNodeTests(NodesTestCase):
