@@ -120,7 +120,7 @@ class Client(FakeConnection):
         wrong = self.history.wrong
         known = self.known.get(kind)
         asked = self.asked
-        if asked is not None and asked.action == PresenceAction.SUBSCRIBE and user in asked.names:
+        if kind == "single" and asked is not None and asked.action == PresenceAction.SUBSCRIBE and user in asked.names:
             # Some of the users are known already, and of these it may be told at once.
             return
         if known is None or (kind == "single" and user not in self.single):
