@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.bus_memory import MemoryBus
 from dstwist.cluster.node import ClusterNode
@@ -22,6 +21,7 @@ from dstwist.services.event import EventService
 from tests.cluster.stage import Stage
 from tests.fakes import FakeConnection, FakeWire
 from tests.logs import Lines
+from tests.requesters import RequesterTestCase, for_each_requester
 
 #: How long all that a node does when its bus is back takes at most, in seconds.
 RECOVERY = 1.1
@@ -39,7 +39,7 @@ def unsubscribe(*names: str) -> Message:
     return Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=names or ("news",), correlation_id="8")
 
 
-class _Nodes(SynchronousTestCase):
+class _Nodes(RequesterTestCase):
     """
     The services of some nodes, with clients.
     """
@@ -67,7 +67,7 @@ class _Nodes(SynchronousTestCase):
         """
         A client of one node whose subscription is acknowledged.
         """
-        connection = FakeConnection()
+        connection = self.connect()
         request = subscribe(*names)
         self.ask(number, connection, request)
         self.stage.turn()
@@ -94,6 +94,7 @@ class _Nodes(SynchronousTestCase):
         self.patch(self.stage.network, "travel_times", lambda sender, receiver: (seconds,))
 
 
+@for_each_requester
 class EmitTests(_Nodes):
     """
     Events reach the clients of other nodes.
@@ -117,7 +118,7 @@ class EmitTests(_Nodes):
         for number in range(3):
             self.subscriber(number)
         self.count_carried()
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.stage.turn()
         self.assertEqual(self.carried, [(0, 0), (0, 1), (0, 2)])
 
@@ -126,7 +127,7 @@ class EmitTests(_Nodes):
         An event goes to other nodes also if nobody wants it here.
         """
         cat = self.subscriber(2)
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.stage.turn()
         self.assertEqual(cat.take(), [emit()])
 
@@ -137,7 +138,7 @@ class EmitTests(_Nodes):
         self.subscriber(1)
         self.subscriber(2, "other")
         self.count_carried()
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.assertEqual(self.carried, [(0, 1)])
 
     def test_nothing_but_the_event(self) -> None:
@@ -145,7 +146,7 @@ class EmitTests(_Nodes):
         Other fields that the sender has set stay with it.
         """
         bob = self.subscriber(1)
-        self.ask(0, FakeConnection(), Message(Topic.EVENT, EventAction.EMIT, "news", b"1", is_ack=True))
+        self.ask(0, self.connect(), Message(Topic.EVENT, EventAction.EMIT, "news", b"1", is_ack=True))
         self.stage.turn()
         self.assertEqual(bob.take(), [emit()])
 
@@ -156,7 +157,7 @@ class EmitTests(_Nodes):
         seen = []
         for number in (0, 1):
             for codec, dialect in ((text, TEXT), (protobuf, PROTOBUF)):
-                client = FakeConnection(wire=FakeWire(codec.SERVER), dialect=dialect)
+                client = self.connect(wire=FakeWire(codec.SERVER), dialect=dialect)
                 self.ask(number, client, subscribe())
                 seen.append((codec, client))
         self.stage.turn()
@@ -179,7 +180,7 @@ class EmitTests(_Nodes):
             sender = text if isinstance(sent, str) else protobuf
             (request,) = sender.SERVER.decode(sender.CLIENT.encode(emit(sent)))
             assert isinstance(request, Message)
-            self.ask(0, FakeConnection(), request)
+            self.ask(0, self.connect(), request)
             self.stage.turn()
             for codec, client in seen:
                 (event,) = client.take()
@@ -192,7 +193,7 @@ class EmitTests(_Nodes):
         The events of a client under one name arrive in their order at all nodes.
         """
         subscribers = [self.subscriber(number) for number in range(3)]
-        ann = FakeConnection()
+        ann = self.connect()
         events = [emit(b"%d" % number) for number in range(20)]
         for event in events[:10]:
             self.ask(0, ann, event)
@@ -208,12 +209,12 @@ class EmitTests(_Nodes):
         A node makes one frame for all subscribers of a wire.
         """
         wire = FakeWire()
-        clients = [FakeConnection(wire=wire) for _ in range(3)]
+        clients = [self.connect(wire=wire) for _ in range(3)]
         for client in clients:
             self.ask(1, client, subscribe())
         self.stage.turn()
         wire.encoded = 0
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.stage.turn()
         self.assertEqual(wire.encoded, 1)
 
@@ -225,7 +226,7 @@ class EmitTests(_Nodes):
         logged = Lines(self)
         for payload in (b"", b"x" * 40, b"0123456789abcdef1jx"):
             self.stage.bus(0).publish("enews", payload)
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.stage.turn()
         self.assertEqual(bob.take(), [emit()])
         lines = logged.of("warn")
@@ -233,6 +234,7 @@ class EmitTests(_Nodes):
         self.assertTrue(all(line.startswith("CLUSTER | an event of another node cannot be read") for line in lines))
 
 
+@for_each_requester
 class SubscriptionTests(_Nodes):
     """
     Subscriptions wait for the bus.
@@ -245,14 +247,14 @@ class SubscriptionTests(_Nodes):
         The subscription is acknowledged when the bus has it. Events that other nodes publish from then on arrive.
         """
         self.slow_down(0.5)
-        bob = FakeConnection()
+        bob = self.connect()
         self.ask(1, bob, subscribe())
         self.stage.advance(0.4)
-        self.ask(0, FakeConnection(), emit(b"0"))
+        self.ask(0, self.connect(), emit(b"0"))
         self.assertEqual(bob.take(), [])
         self.stage.advance(0.15)
         self.assertEqual(bob.take(), [subscribe().ack()])
-        self.ask(0, FakeConnection(), emit(b"1"))
+        self.ask(0, self.connect(), emit(b"1"))
         self.stage.advance(0.51)
         self.assertEqual(bob.take(), [emit(b"1")])
 
@@ -262,7 +264,7 @@ class SubscriptionTests(_Nodes):
         """
         other = self.subscriber(1, "other")
         self.slow_down(0.5)
-        bob = FakeConnection()
+        bob = self.connect()
         self.ask(1, bob, subscribe())
         self.ask(1, bob, emit(name="other"))
         self.assertEqual(other.take(), [emit(name="other")])
@@ -274,13 +276,13 @@ class SubscriptionTests(_Nodes):
         """
         timeout = self.stage.settings.subscribe_timeout
         self.slow_down(timeout + 1)
-        bob = FakeConnection()
+        bob = self.connect()
         self.ask(1, bob, subscribe())
         self.stage.advance(timeout)
         self.assertEqual(bob.take(), [subscribe().ack()])
-        self.ask(0, FakeConnection(), emit(b"0"))
+        self.ask(0, self.connect(), emit(b"0"))
         self.stage.advance(1)
-        self.ask(0, FakeConnection(), emit(b"1"))
+        self.ask(0, self.connect(), emit(b"1"))
         self.stage.advance(timeout + 1)
         self.assertEqual(bob.take(), [emit(b"1")])
 
@@ -290,7 +292,7 @@ class SubscriptionTests(_Nodes):
         """
         bob, other = self.subscriber(1), self.subscriber(1)
         self.ask(1, bob, unsubscribe())
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.stage.turn()
         self.assertEqual((bob.take(), other.take()), ([unsubscribe().ack()], [emit()]))
 
@@ -299,7 +301,7 @@ class SubscriptionTests(_Nodes):
         Nor does it get one that was on its way.
         """
         bob = self.subscriber(1)
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.ask(1, bob, unsubscribe())
         self.stage.turn()
         self.assertEqual(bob.take(), [unsubscribe().ack()])
@@ -315,12 +317,12 @@ class SubscriptionTests(_Nodes):
         self.ask(0, ann, unsubscribe())
         self.stage.advance(self.stage.settings.linger + 1)
         self.count_carried()
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.assertEqual(self.carried, [(0, 1)])
         bob.close()
         self.stage.advance(self.stage.settings.linger + 1)
         self.carried.clear()
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.assertEqual(self.carried, [])
 
     def test_short_absence(self) -> None:
@@ -330,11 +332,12 @@ class SubscriptionTests(_Nodes):
         self.subscriber(1).close()
         self.stage.advance(self.stage.settings.linger - 1)
         self.slow_down(0.5)
-        bob = FakeConnection()
+        bob = self.connect()
         self.ask(1, bob, subscribe())
         self.assertEqual(bob.take(), [subscribe().ack()])
 
 
+@for_each_requester
 class OutageTests(_Nodes):
     """
     The bus is lost for a while.
@@ -345,10 +348,10 @@ class OutageTests(_Nodes):
         Without the bus, events go to the subscribers of their own node, and clients are answered at once.
         """
         self.stage.bus(0).disconnect()
-        ann = FakeConnection()
+        ann = self.connect()
         self.ask(0, ann, subscribe())
         self.assertEqual(ann.take(), [subscribe().ack()])
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.assertEqual(ann.take(), [emit()])
 
     def test_lost_while_waiting(self) -> None:
@@ -356,7 +359,7 @@ class OutageTests(_Nodes):
         A client that waits for the bus is answered when the bus is lost.
         """
         self.slow_down(0.5)
-        bob = FakeConnection()
+        bob = self.connect()
         self.ask(1, bob, subscribe())
         self.stage.bus(1).disconnect()
         self.assertEqual(bob.take(), [subscribe().ack()])
@@ -374,7 +377,7 @@ class OutageTests(_Nodes):
             self.stage.bus(number).reconnect()
         self.stage.advance(RECOVERY)
         for name in ("news", "other"):
-            self.ask(0, FakeConnection(), emit(name=name))
+            self.ask(0, self.connect(), emit(name=name))
         self.stage.turn()
         self.assertEqual((before.take(), during.take()), ([emit()], [emit(name="other")]))
 
@@ -385,7 +388,7 @@ class OutageTests(_Nodes):
         bob = self.subscriber(1)
         self.subscriber(2)
         self.stage.kill(2)
-        self.ask(0, FakeConnection(), emit())
+        self.ask(0, self.connect(), emit())
         self.stage.turn()
         self.assertEqual(bob.take(), [emit()])
 
