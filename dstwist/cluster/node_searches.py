@@ -15,7 +15,8 @@ to want the name, then the others in random order. The node that is asked offers
     end                                     ----->   ends its search, or tells its provider to stop
 
                                             <-----   again: the node would like to be asked once more
-                                            <-----   rest: when the provider stops, do not search before C{again}
+                                            <-----   rest: when the provider stops, search only new listeners, until
+                                                     another node wants the name, or any node says again
 
 =========================  ============================================================================================
 kind, and fields           meaning
@@ -71,12 +72,22 @@ class _Search:
     @ivar node: the node that is asked now.
     @ivar ask: the number of the latest ask.
     @ivar tried: the nodes that have no provider, with the number of the latest registration that they have tried.
+    @ivar rests_for: while this node alone wants the name, only new listeners are searched; C{None}: all are.
     """
 
     number: int
     node: str | None = None
     ask: int = 0
     tried: dict[str, int] = field(default_factory=dict)
+    rests_for: str | None = None
+
+    def wake(self) -> None:
+        """
+        Search all listeners, if this search rests.
+        """
+        if self.rests_for is not None:
+            self.rests_for = None
+            self.tried.clear()
 
 
 @dataclass(eq=False, slots=True)
@@ -241,8 +252,11 @@ class NodeSearches:
         search = names.searches.get(name)
         if search is None:
             search = names.searches[name] = _Search(self._next())
-            if names.resting.pop(name, None) is not None:
+            search.rests_for = names.resting.pop(name, None)
+            if search.rests_for is not None:
                 search.tried = self._patterns.listeners(name)
+        if search.rests_for is not None and list(wanted) != [search.rests_for]:
+            search.wake()
         if search.node not in self._members:
             self._ask_next(partition, name, search, next(iter(wanted)))
 
@@ -309,6 +323,7 @@ class NodeSearches:
                 if sender not in partition.holders(self._provided + name):
                     self._send_end(partition, name, sender)
             elif search.node != sender:
+                search.wake()
                 search.tried.pop(sender, None)
                 self._look(partition, name)
 

@@ -119,7 +119,7 @@ class SharedPatterns:
         # The patterns of nodes that the table does not have as they are now.
         self._outdated: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._updating = False
-        self._members: set[str] = set()
+        self._members: dict[str, None] = {}
         self._call: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
         self._stopped = False
@@ -236,9 +236,10 @@ class SharedPatterns:
     # -- the patterns of the other nodes
 
     def _membership_changed(self) -> None:
-        members = set(self._others())
-        for node in members - self._members:
-            self._send_sum(node)
+        members = dict.fromkeys(self._others())
+        for node in members:
+            if node not in self._members:
+                self._send_sum(node)
         self._members = members
         for node in [node for node in self._nodes if node and node not in members]:
             self._outdate(node, self._nodes.pop(node).numbers)

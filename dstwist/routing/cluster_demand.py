@@ -27,8 +27,8 @@ answer. Otherwise it says so::
 This node watches each name that it was asked about, or provides, until no node wants it: so the directory tells it when
 to end, whatever message was lost.
 
-A listener that answers late provides the name, as far as this node knows of no other provider. If there is one, or the
-name is not wanted any more, the owner or the directory says so, and the listener is told to stop.
+A listener that answers late provides the name, unless this node offers it to another listener. If the name has another
+provider, or is not wanted any more, the owner or the directory says so, and the listener is told to stop.
 
 Listeners of v2 and v3 (L{dstwist.routing.sole_subscribers}): this node knows from the owner whether another node has
 subscribers, and hears of changes a little later. Such a listener may be offered the name in that time, and told to stop
@@ -151,9 +151,9 @@ class ClusterDemand:
 
     def wants(self, name: str) -> bool:
         """
-        Whether C{name} may want a provider: this node knows of none.
+        C{True}: only the owner of C{name} knows, and says so if the name does not want a provider.
         """
-        return not self._names.provided(name)
+        return True
 
     def search(self, name: str) -> None:
         """
@@ -221,8 +221,8 @@ class ClusterDemand:
     def _asked(self, owner: str, place: tuple[int, int], search: int, ask: int, name: str, others: bool) -> None:
         assignment = self._assignment
         known = self._involve(name)
-        if self._directory.state(self._wanted, name) is None:
-            known.others = others
+        # It is as new as what the directory has told: both come from the owner, in order.
+        self._set_others(name, known, others)
         if (known.place, known.search) != (place, search):
             # The name was provided, or not wanted, since the last search; or it has another owner.
             assignment.rematch.forget(name)
@@ -257,7 +257,9 @@ class ClusterDemand:
             self._directory.unwatch(self._wanted, name)
             self._assignment.forget(name)
             return
-        others = any(node != self._membership.node for node in holders)
+        self._set_others(name, known, any(node != self._membership.node for node in holders))
+
+    def _set_others(self, name: str, known: _Involvement, others: bool) -> None:
         if others is not known.others:
             known.others = others
             (self._assignment.joined if others else self._left)(name)

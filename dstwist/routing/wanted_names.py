@@ -62,7 +62,8 @@ class WantedNames:
         self._patterns = patterns
         self._announces = announce
         self._time_slices = TimeSlices(cluster.clock)
-        self._names: set[str] = set()
+        # A dict keeps the order, so that a simulation can be repeated.
+        self._names: dict[str, None] = {}
         # The names with a provider, as the subscribers were told.
         self._provided: set[str] = set()
         # Those who wait until it is known whether a name has a provider.
@@ -124,13 +125,13 @@ class WantedNames:
             self._unwant(name)
 
     def _want(self, name: str) -> None:
-        self._names.add(name)
+        self._names[name] = None
         self._directory.hold(self._wanted_kind, name)
         if self._announces:
             self._directory.watch(self._provided_kind, name)
 
     def _unwant(self, name: str) -> None:
-        self._names.discard(name)
+        self._names.pop(name, None)
         self._provided.discard(name)
         self._directory.release(self._wanted_kind, name)
         if self._announces:

@@ -287,52 +287,74 @@ class NodeSearchesTests(SynchronousTestCase):
         self.stage.advance(3.1)
         self.assertEqual((self.bob.told, self.cat.told), ([], []))
 
-    def test_rest(self) -> None:
+    def rest(self, provider: Member) -> None:
         """
-        If the provider asks for that before it stops, no listener that is there is searched then. A later provider that
-        stops does not rest.
+        A node provides the name, asks for rest, and stops. Listeners of two other nodes are there.
         """
-        self.listen(self.cat)
         self.listen(self.bob)
+        self.listen(self.cat)
         self.want(self.ann)
         self.stage.turn()
         (asked,) = (member for member in self.members if member.asked)
-        for provider, rests in ((self.bob, True), (self.cat, False)):
-            provider.owner, provider.place = asked.owner, asked.place
-            provider.provide(self.name)
-            self.stage.turn()
-            if rests:
-                provider.send("rest.r", self.name)
-            self.asked()
-            provider.node.directory.release("s", self.name)
-            self.assertEqual(len(self.asked()), 0 if rests else 1)
-        self.ann.owner, self.ann.place = asked.owner, asked.place
+        provider.owner, provider.place = asked.owner, asked.place
+        provider.provide(self.name)
+        self.stage.turn()
+        provider.send("rest.r", self.name)
+        self.asked()
+        provider.node.directory.release("s", self.name)
+
+    def test_rest(self) -> None:
+        """
+        If the provider asks for that before it stops, and its node alone wants the name, no listener that is there is
+        searched then. A later provider that stops does not rest.
+        """
+        self.rest(self.ann)
+        self.stage.advance(3)
+        self.assertEqual(self.asked(), [])
+        self.bob.provide(self.name)
+        self.stage.turn()
+        self.bob.node.directory.release("s", self.name)
+        self.assertEqual(len(self.asked()), 1)
+
+    def test_no_rest(self) -> None:
+        """
+        It does not rest if another node wants the name, or if the node has stopped to provide it already.
+        """
+        self.rest(self.bob)
+        self.assertEqual(len(self.asked()), 1)
+        self.ann.owner, self.ann.place = self.bob.owner, self.bob.place
         self.ann.send("rest.r", self.name)
         self.bob.provide(self.name)
         self.stage.turn()
         self.bob.node.directory.release("s", self.name)
         self.assertEqual(len(self.asked()), 1)
 
-    def test_wakes_from_rest(self) -> None:
+    def test_new_listener_while_resting(self) -> None:
         """
-        A new listener, and a node that may be asked again, are asked although the name rests.
+        A new listener is searched although the name rests.
         """
-        self.listen(self.cat)
-        self.want(self.ann)
-        self.stage.turn()
-        self.cat.provide(self.name)
-        self.stage.turn()
-        self.cat.take()
-        self.cat.send("rest.r", self.name)
-        self.cat.node.directory.release("s", self.name)
-        self.assertEqual(self.asked(), [])
-        self.listen(self.bob)
-        self.stage.turn()
-        self.assertEqual(len(self.bob.asked), 1)
-        self.decline(self.bob)
-        self.stage.turn()
-        self.cat.send("again.r", self.name)
-        self.assertEqual(self.asked(), [2])
+        self.rest(self.ann)
+        self.listen(self.bob, 2)
+        self.assertEqual(self.asked(), [1])
+
+    def test_wakes(self) -> None:
+        """
+        All nodes are asked when another node wants the name, or when one says that it may be asked again.
+        """
+        for wake in (lambda: self.want(self.bob), lambda: self.ann.send("again.r", self.name)):
+            self.rest(self.ann)
+            self.assertEqual(self.asked(), [])
+            wake()
+            self.stage.turn()
+            first, second = (self.bob, self.cat) if self.bob.asked else (self.cat, self.bob)
+            self.decline(first)
+            self.stage.turn()
+            self.assertEqual((len(first.asked), len(second.asked)), (0, 1))
+            self.bob.node.directory.release("r", self.name)
+            self.ann.node.directory.release("r", self.name)
+            self.stage.advance(3)
+            for member in self.members:
+                member.take()
 
     def test_silent(self) -> None:
         """

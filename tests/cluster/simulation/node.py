@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dstwist.cluster.digest import State
 from dstwist.cluster.directory import Directory
+from dstwist.cluster.kinds import EXACT
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Item
 from dstwist.cluster.peers import Peers
@@ -72,7 +73,7 @@ class Node:
         table = SimTable(world.engine, self.clock)
         self.membership = Membership(name, "1.0", table, self.bus, self.clock, world.settings, rng)
         self.peers = StrictPeers(name, self.membership, self.bus, self.clock, world.settings)
-        self.directory = Directory(self.membership, self.peers, self.clock, world.settings, (PROCEDURE,), rng)
+        self.directory = Directory(self.membership, self.peers, self.clock, world.settings, EXACT, rng)
         self.directory.on_told(USER, self.on_told)
         self.joined_as = self.membership.node
         self.membership.observe(self.on_membership)
