@@ -66,6 +66,8 @@ class WantedNames:
         self._names: dict[str, None] = {}
         # The names with a provider, as the subscribers were told.
         self._provided: set[str] = set()
+        # The names that are watched because a client is about to subscribe.
+        self._expected: Deadlines[str] = Deadlines(cluster.settings.linger, cluster.clock, self._not_subscribed)
         # Those who wait until it is known whether a name has a provider.
         self._waiting: dict[str, list[Deferred[None]]] = {}
         self._deadlines: Deadlines[tuple[str, Deferred[None]]] = Deadlines(
@@ -87,16 +89,19 @@ class WantedNames:
 
     def wait(self, name: str) -> Deferred[None] | None:
         """
-        Wait until it is known whether C{name}, which has a subscriber here, has a provider.
+        Wait until it is known whether C{name} has a provider. A client is about to subscribe to it, and is to be told
+        of the provider before the record. Only if subscribers are told.
 
-        Only if subscribers are told.
-
-        @return: fires when its subscribers have been told of that, or after C{subscribeTimeout}; C{None}: at once.
+        @return: fires when that is known, or after C{subscribeTimeout}; C{None}: at once.
         """
-        if name not in self._names or self._bus.is_lost:
+        if self._bus.is_lost or self._directory.state(self._provided_kind, name) is not None:
             return None
-        if self._directory.state(self._provided_kind, name) is not None:
-            return None
+        if name not in self._names:
+            if not self._patterns.matches(name):
+                return None
+            if name not in self._expected:
+                self._expected.add(name)
+                self._directory.watch(self._provided_kind, name)
         waiter: Deferred[None] = Deferred()
         self._waiting.setdefault(name, []).append(waiter)
         self._deadlines.add((name, waiter))
@@ -109,6 +114,7 @@ class WantedNames:
         self._stopped = True
         self._time_slices.stop()
         self._deadlines.stop()
+        self._expected.stop()
         if self._sweep_call is not None and self._sweep_call.active():
             self._sweep_call.cancel()
         for name in list(self._waiting):
@@ -129,6 +135,10 @@ class WantedNames:
         self._directory.hold(self._wanted_kind, name)
         if self._announces:
             self._directory.watch(self._provided_kind, name)
+            state = self._directory.state(self._provided_kind, name)
+            if state is not None and state[0]:
+                # The first subscriber is told when it has subscribed, as all later ones.
+                self._provided.add(name)
 
     def _unwant(self, name: str) -> None:
         self._names.pop(name, None)
@@ -182,10 +192,8 @@ class WantedNames:
     # -- providers
 
     def _told(self, name: str, state: State) -> None:
-        if name not in self._names:
-            return
         there = state[0]
-        if there is not (name in self._provided):
+        if name in self._names and there is not (name in self._provided):
             if there:
                 self._provided.add(name)
             else:
@@ -195,6 +203,13 @@ class WantedNames:
             if not there and not self._patterns.matches(name):
                 self._pattern_gone()
         self._go_on(name)
+
+    def _not_subscribed(self, name: str) -> None:
+        """
+        A client has subscribed to C{name} since it was expected to, or will not do so.
+        """
+        if name not in self._names:
+            self._directory.unwatch(self._provided_kind, name)
 
     def _timed_out(self, waiting: tuple[str, Deferred[None]]) -> None:
         name, waiter = waiting

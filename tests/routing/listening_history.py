@@ -64,7 +64,7 @@ class ListeningNode(Node):
     def die(self) -> None:
         super().die()
         for client in self.clients:
-            client.node = None
+            client.home = None
         self.clients.clear()
 
 
@@ -81,7 +81,7 @@ class Client(FakeConnection):
     def __init__(self, world: ListeningWorld, node: ListeningNode, dialect: Dialect) -> None:
         super().__init__(dialect=dialect)
         self.world = world
-        self.node: ListeningNode | None = node
+        self.home: ListeningNode | None = node
         self.subscribed: dict[str, bool] = {}
         self.patterns: set[str] = set()
         self.provides: set[tuple[str, str]] = set()
@@ -110,46 +110,46 @@ class Client(FakeConnection):
         if (pattern, name) in self.provides:
             self.world.wrong["an offer of a name that the listener provides"] += 1
         delay = LATE if self.mood == "late" else 0.01
-        if self.mood != "silent" and self.node is not None:
-            self.node.clock.callLater(delay, self.answer, pattern, name)
+        if self.mood != "silent" and self.home is not None:
+            self.home.clock.callLater(delay, self.answer, pattern, name)
 
     def answer(self, pattern: str, name: str) -> None:
-        if self.node is None or self.closed or pattern not in self.patterns:
+        if self.home is None or self.closed or pattern not in self.patterns:
             return
         if self.mood == "decline":
-            self.node.stage.reject(self, pattern, name)
+            self.home.stage.reject(self, pattern, name)
             return
         self.provides.add((pattern, name))
-        self.node.stage.accept(self, pattern, name)
+        self.home.stage.accept(self, pattern, name)
 
     def subscribe(self, name: str) -> None:
-        if self.node is not None and name not in self.subscribed:
+        if self.home is not None and name not in self.subscribed:
             self.subscribed[name] = False
-            self.node.stage.subscribe(self, name)
+            self.home.stage.subscribe(self, name)
             # The record service tells a new subscriber so.
-            self.subscribed[name] = self.node.stage.listeners.provided(name)
+            self.subscribed[name] = self.home.stage.listeners.provided(name)
 
     def unsubscribe(self, name: str) -> None:
-        if self.node is not None and name in self.subscribed:
-            self.node.stage.unsubscribe(self, name)
+        if self.home is not None and name in self.subscribed:
+            self.home.stage.unsubscribe(self, name)
             del self.subscribed[name]
 
     def toggle(self, pattern: str) -> None:
-        if self.node is None:
+        if self.home is None:
             return
         if pattern in self.patterns:
-            self.node.stage.unlisten(self, pattern)
+            self.home.stage.unlisten(self, pattern)
             self.patterns.discard(pattern)
             self.provides = {each for each in self.provides if each[0] != pattern}
         else:
             self.patterns.add(pattern)
-            self.node.stage.listen(self, pattern)
+            self.home.stage.listen(self, pattern)
 
     def leave(self) -> None:
         self.close()
-        if self.node is not None:
-            self.node.clients.remove(self)
-            self.node = None
+        if self.home is not None:
+            self.home.clients.remove(self)
+            self.home = None
 
 
 class ListeningWorld(World):
@@ -179,7 +179,7 @@ class ListeningWorld(World):
             return
         if len(self.clients) < 8:
             Client(self, rng.choice(awake), rng.choice((PROTOBUF, PROTOBUF, TEXT)))
-        able = [client for client in self.clients if client.node is not None and client.node.awake]
+        able = [client for client in self.clients if client.home is not None and client.home.awake]
         if not able:
             return
         client = rng.choice(able)
@@ -198,7 +198,7 @@ class ListeningWorld(World):
         super().fault_leave()
         for node in self.nodes:
             if node.stops and node not in before:
-                node.clock.callLater(0.9, lambda node=node: [client.leave() for client in list(node.clients)])  # type: ignore[misc]
+                node.clock.callLater(0.9, lambda node=node: [client.leave() for client in list(node.clients)])
 
     def come_to_rest(self) -> None:
         super().come_to_rest()
@@ -221,7 +221,7 @@ class ListeningWorld(World):
         registries = {node: node.stage.listeners._registrations for node in self.nodes if not node.clock.dead}
         able = []
         for client in clients:
-            matching = {pattern.text for pattern in registries[client.node].matching(name)} if client.node else set()
+            matching = {pattern.text for pattern in registries[client.home].matching(name)} if client.home else set()
             others = [each for each in subscribers if each is not client]
             counts = subscribers if client.dialect.counts_own_subscriptions else others
             if client.mood == "accept" and client.patterns & matching and counts:
@@ -234,7 +234,7 @@ class ListeningWorld(World):
         if providers and not subscribers:
             wrong["at rest: a provider of a name that is not wanted"] += 1
         for client in providers:
-            node = client.node
+            node = client.home
             if node is not None and name not in node.stage.listeners._assignment.providers:
                 wrong["at rest: a client believes that it is a provider"] += 1
         if sum(name in node.stage.listeners._assignment.providers for node in registries) != len(providers):

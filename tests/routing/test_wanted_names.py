@@ -4,10 +4,12 @@ Tests for L{dstwist.routing.wanted_names}.
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster.digest import State
+from dstwist.cluster.digest import GONE, State
 from dstwist.cluster.shared_patterns import SharedPatterns
+from dstwist.cluster.table import partition_of
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
@@ -127,29 +129,61 @@ class WantedNamesTests(SynchronousTestCase):
             self.assertEqual(self.heard(subscriber), [("SUBSCRIPTION_HAS_PROVIDER", "a/1")])
             subscriber.close()
 
+    def waiting(self, name: str) -> Deferred[None]:
+        waiting = self.names.wait(name)
+        assert waiting is not None
+        return waiting
+
     def test_wait(self) -> None:
         """
-        A subscriber waits until it is known whether its name has a provider, and has been told then.
+        A client that is about to subscribe waits until it is known whether its name has a provider.
         """
         self.patterns.put("^a", 1)
         self.there.hold("s", "a/1")
         self.stage.turn()
-        for name, told in (("a/1", 1), ("a/2", 0)):
-            subscriber = self.subscribe(name)
-            waiting = self.names.wait(name)
-            assert waiting is not None
+        for name, provided in (("a/1", True), ("a/2", False)):
+            waiting = self.waiting(name)
             self.assertNoResult(waiting)
             self.stage.turn()
             self.successResultOf(waiting)
-            self.assertEqual(len(subscriber.take()), told)
             self.assertIsNone(self.names.wait(name))
+            subscriber = self.subscribe(name)
+            self.assertIs(self.names.provided(name), provided)
+            self.assertEqual(self.heard(subscriber), [])
+
+    def test_wait_of_subscriber(self) -> None:
+        """
+        A client waits as well if another one has subscribed, but is not known yet.
+        """
+        self.patterns.put("^a", 1)
+        subscriber = self.subscribe("a/1")
+        waiting = self.waiting("a/1")
+        self.stage.turn()
+        self.successResultOf(waiting)
+        subscriber.close()
+        self.assertNotEqual(self.names.wait("a/1"), None)
+
+    def test_not_subscribed(self) -> None:
+        """
+        If it does not subscribe after all, the name is watched for some time; if it has subscribed, until it does not
+        any more.
+        """
+        here = self.stage.nodes[0].directory
+        self.patterns.put("^a", 1)
+        self.waiting("a/1")
+        self.waiting("a/2")
+        self.subscribe("a/2")
+        self.stage.advance(5)
+        self.assertEqual(here.state("s", "a/1"), GONE)
+        self.stage.advance(10)
+        self.assertIsNone(here.state("s", "a/1"))
+        self.assertEqual(here.state("s", "a/2"), GONE)
 
     def test_no_wait(self) -> None:
         """
         There is nothing to wait for if no pattern matches, or if the bus is lost.
         """
         self.patterns.put("^a", 1)
-        self.subscribe("b", "a/1")
         self.assertIsNone(self.names.wait("b"))
         self.stage.bus(0).disconnect()
         self.assertIsNone(self.names.wait("a/1"))
@@ -159,22 +193,21 @@ class WantedNamesTests(SynchronousTestCase):
         It waits no longer than C{subscribeTimeout}, than the name is wanted, and than this node serves.
         """
         self.patterns.put("^a", 1)
-        self.patch(self.stage.bus(0), "send", lambda address, payload: None)
-        self.patch(self.stage.bus(1), "send", lambda address, payload: None)
-        names = [f"a/{number}" for number in range(20)]
-        subscriber = self.subscribe(*names)
-        waiting = [self.names.wait(name) for name in names]
+        for bus in range(2):
+            self.patch(self.stage.bus(bus), "send", lambda address, payload: None)
+        owns = self.stage.nodes[1].membership.owns
+        names = [f"a/{number}" for number in range(50) if owns(partition_of(f"a/{number}", 4))]
+        waiting = self.waiting(names[0])
         self.stage.advance(0.9)
-        left = [each for each in waiting if not each.called]
-        self.assertNotEqual(left, [])
+        self.assertNoResult(waiting)
         self.stage.advance(0.2)
-        self.assertTrue(all(each.called for each in left))
-        waiting = [self.names.wait(name) for name in names]
-        late = [(name, each) for name, each in zip(names, waiting, strict=True) if each is not None]
-        self.subscriptions.discard(late[0][0], subscriber)
-        self.assertTrue(late[0][1].called)
+        self.successResultOf(waiting)
+        waiting = self.waiting(names[1])
+        self.subscribe(names[1]).close()
+        self.successResultOf(waiting)
+        waiting = self.waiting(names[2])
         self.names.stop()
-        self.assertTrue(all(each.called for _, each in late))
+        self.successResultOf(waiting)
 
     def test_not_announced(self) -> None:
         """

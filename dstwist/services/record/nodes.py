@@ -2,7 +2,8 @@
 Records and the other nodes: news is sent to them and received from them, in this order::
 
     first subscriber --> the node wants the subject --> the record is read from the arbiter --> the client is answered
-                               news that comes meanwhile is kept, and sorted afterwards
+                         and waits until it knows       news that comes meanwhile is kept, and sorted afterwards
+                         whether there is a provider
 
     a write or a deletion --> the arbiter --> news to the other nodes and to the subscribers here --> the writer
     news of other nodes   --> in the turn of the record: the gate (L{dstwist.cluster.record_news}) --> the subscribers
@@ -87,6 +88,8 @@ class RecordNodes:
     @param deleted: tells the subscribers of this node that another node has deleted the record, and ends their
         subscriptions. It is called with the version that was deleted, or with that of the subscribers.
     @param forget: forgets what this node knows of a record without the arbiter.
+    @param wait_for_provider: waits until it is known whether a record has a provider
+        (L{dstwist.routing.wanted_names.WantedNames.wait}).
     """
 
     _log = Logger()
@@ -102,7 +105,9 @@ class RecordNodes:
         pass_on: Callable[[Message], object],
         deleted: Callable[[str, int], object],
         forget: Callable[[str], object],
+        wait_for_provider: Callable[[str], Deferred[None] | None] | None,
     ) -> None:
+        self._wait_for_provider = wait_for_provider
         self._subscribed = subscriptions
         self._queue = queue
         self._load = load
@@ -141,8 +146,10 @@ class RecordNodes:
                 if self._gate.version(name) is None:
                     confirmed = self._subjects.want(name)
                     self._gate.begin(name)
-                    if confirmed is not None:
-                        await confirmed
+                    known = None if self._wait_for_provider is None else self._wait_for_provider(name)
+                    for each in (confirmed, known):
+                        if each is not None:
+                            await each
                 await step(name, message, sender)
             finally:
                 del self._openings[name]

@@ -144,6 +144,7 @@ class RecordService:
                 pass_on=lambda message: news.received(message),
                 deleted=lambda name, version: updates.deleted(name, version),
                 forget=lambda name: store.forget(name),
+                wait_for_provider=listeners.wait_for_provider,
             )
         elif replaceable:
             passed_on = PassedOn(subscriptions)

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.cluster.kinds import EXACT
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import ListenSettings, RecordSettings
 from dstwist.interfaces import IStore
@@ -40,7 +41,9 @@ class Served:
         self.cache = cache
         self.rules = Rules()
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
-        listeners = ListenerRegistry(Topic.RECORD, self.subscriptions, ListenSettings(), clock, announce=True)
+        self.listeners = listeners = ListenerRegistry(
+            Topic.RECORD, self.subscriptions, ListenSettings(), clock, announce=True, cluster=cluster
+        )
         self.tiers = TieredStore(cache, storage, settings, clock)
         self.service = RecordService(self.subscriptions, listeners, cluster, self.rules, self.tiers, settings, clock)
         self._wire = FakeWire()
@@ -96,7 +99,7 @@ class NodesTestCase(SynchronousTestCase):
         """
         Have services over one storage, each with a cache of its own; or over one cache, if there is no storage.
         """
-        self.stage = Stage(self, count)
+        self.stage = Stage(self, count, exact=EXACT)
         self.settings = RecordSettings(**settings)
         self.storage: Any = None if storage is None else storage(self.stage.clock)
         self._make_cache = cache
@@ -110,6 +113,7 @@ class NodesTestCase(SynchronousTestCase):
         """
         served = Served(self.stage, cluster, self._make_cache(), self.storage, self.settings)
         self.addCleanup(served.service.stop)
+        self.addCleanup(served.listeners.stop)
         return served
 
     def have(self, name: str, version: int, value: Any) -> None:

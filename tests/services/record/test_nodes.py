@@ -729,3 +729,60 @@ class NotifyTests(NodesTestCase):
         self.here.say(self.here.young(), ask(A.NOTIFY, names=names, correlation_id="1"))
         self.turn()
         self.assertEqual(bob.take(), [update(names[-1], 1, {"x": 1})])
+
+
+class ListeningTests(NodesTestCase):
+    """
+    Subscribers of one node, and a listener of another one.
+    """
+
+    def setUp(self) -> None:
+        self.serve()
+        self.have("a", 5, {"x": 5})
+        self.listener = self.there.young()
+        self.there.say(self.listener, ask(A.LISTEN, "^a"))
+        self.turn()
+        self.listener.take()
+
+    def test_first_subscriber(self) -> None:
+        """
+        The first subscriber waits until it is known that the record has no provider, and is told when it has one.
+        """
+        ann = self.here.young()
+        read = ask(A.SUBSCRIBEANDREAD, names=("a",), correlation_id="1")
+        self.assertEqual(self.here.say(ann, read), [read.ack()])
+        self.turn()
+        self.assertEqual(ann.take(), [read_response("a", 5, {"x": 5})])
+        self.assertEqual(self.listener.take(), [ask(A.SUBSCRIPTION_FOR_PATTERN_FOUND, "^a", subscription="a")])
+        self.there.say(self.listener, ask(A.LISTEN_ACCEPT, "^a", subscription="a"))
+        self.turn()
+        self.assertEqual(ann.take(), [ask(A.SUBSCRIPTION_HAS_PROVIDER, "a")])
+
+    def test_later_subscriber(self) -> None:
+        """
+        The first subscriber of a node hears of a provider before it gets the record, as later ones do.
+        """
+        self.there.young("a")
+        self.turn()
+        self.there.say(self.listener, ask(A.LISTEN_ACCEPT, "^a", subscription="a"))
+        self.turn()
+        for _ in range(2):
+            ann = self.here.young()
+            read = ask(A.SUBSCRIBECREATEANDREAD, names=("a",), correlation_id="1")
+            self.here.service.handle(read, ann)
+            self.turn()
+            self.assertEqual(
+                ann.take(), [read.ack(), ask(A.SUBSCRIPTION_HAS_PROVIDER, "a"), read_response("a", 5, {"x": 5})]
+            )
+            ann.close()
+            self.stage.advance(20)
+
+    def test_no_answer(self) -> None:
+        """
+        It waits no longer than C{subscribeTimeout}.
+        """
+        self.lose_news()
+        ann = self.here.young()
+        self.here.service.handle(ask(A.SUBSCRIBEANDREAD, names=("a",), correlation_id="1"), ann)
+        self.stage.advance(1.1)
+        self.assertEqual(ann.take()[1:], [read_response("a", 5, {"x": 5})])
