@@ -59,6 +59,20 @@ class AcknowledgementTests(NodesTestCase):
         self.travel()
         self.assertEqual(self.provide().take(), [PROVIDE.ack()])
 
+    def test_another_node_provides(self) -> None:
+        """
+        That another node provides the procedure does not confirm it.
+        """
+        self.request(self.number)
+        self.travel(0.2)
+        self.services[self.other].handle(PROVIDE, self.connect("cat"))
+        self.stage.advance(0.1)
+        provider = self.provide()
+        self.stage.advance(0.35)
+        self.assertEqual(provider.take(), [])
+        self.stage.advance(0.1)
+        self.assertEqual(provider.take(), [PROVIDE.ack()])
+
     def test_late(self) -> None:
         """
         If the directory does not confirm the name, the client is told after C{subscribeTimeout}.

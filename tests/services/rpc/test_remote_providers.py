@@ -7,15 +7,71 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
 from dstwist.cluster.digest import GONE
 from dstwist.cluster.table import partition_of
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.scheduling.deadlines import Deadlines
 from dstwist.services.rpc import remote_providers
-from dstwist.services.rpc.remote_providers import MIN_LINGER
+from dstwist.services.rpc.calls import CALL_BYTES, Call, Requestor
+from dstwist.services.rpc.remote_providers import MIN_LINGER, RemoteProvider
 from tests.fakes import FakeConnection
 from tests.services.rpc.cases import ACK_TIMEOUT, PROVIDE, failed, rpc
 from tests.services.rpc.nodes import ACCEPT, NO_RPC_PROVIDER, REJECT, RESPONSE, NodesTestCase
+
+
+class RemoteProviderTests(SynchronousTestCase):
+    """
+    L{RemoteProvider}: what the other node is sent.
+    """
+
+    def setUp(self) -> None:
+        self.sent: list[tuple[str, Any]] = []
+        attempts = iter("123")
+        self.provider = RemoteProvider(
+            "bob",
+            lambda node, item: self.sent.append((node, item)),
+            lambda: next(attempts),
+            lambda name, node: True,
+            2.5,
+        )
+        times: Deadlines[Call] = Deadlines(1.0, Clock(), lambda call: None)
+        self.call = Call(Requestor(FakeConnection(), times, times), rpc(RpcAction.REQUEST, data=b"1"), "x", 10)
+
+    def test_ask(self) -> None:
+        """
+        Each time the node is asked is an attempt of its own.
+        """
+        for attempt in "12":
+            self.provider.ask(self.call)
+            item = ["rpc-request", attempt, "add", "x", "J1", None, None, 2500]
+            self.assertEqual(self.sent[-1], ("bob", item))
+        self.assertEqual(list(self.provider.running), ["1", "2"])
+
+    def test_release(self) -> None:
+        """
+        A node that has not ended the attempt is told that it has ended, and whether an answer is an error.
+        """
+        for attempt, complain in (("1", True), ("2", False)):
+            self.provider.ask(self.call)
+            self.provider.release(attempt, complain)
+            self.assertEqual(self.sent[-1], ("bob", ["rpc-cancel", attempt, complain]))
+        self.assertEqual(self.provider.running, {})
+
+    def test_ended_there(self) -> None:
+        """
+        A node that has ended the attempt, or is dead, is not told.
+        """
+        self.provider.ask(self.call)
+        del self.provider.running["1"]
+        self.provider.release("1")
+        self.provider.ask(self.call)
+        self.provider.has_left = True
+        self.provider.release("2")
+        self.assertEqual([item[0] for _, item in self.sent], ["rpc-request"] * 2)
 
 
 class WaitingTests(NodesTestCase):
@@ -239,6 +295,25 @@ class ChoiceTests(NodesTestCase):
         self.request(0)
         self.asked(first)
 
+    def test_no_more_than_needed(self) -> None:
+        """
+        A node that has ended a call is not told that the call has ended.
+        """
+        provider = self.provider(1)
+        sent: list[bytes] = []
+        bus = self.stage.bus(0)
+        send = bus.send
+
+        def record(address: str, payload: bytes) -> None:
+            sent.append(payload)
+            send(address, payload)
+
+        self.patch(bus, "send", record)
+        self.request(0)
+        self.say(1, provider, ACCEPT, RESPONSE)
+        self.assertEqual(sum(payload.count(b'"rpc-request"') for payload in sent), 1)
+        self.assertEqual(sum(payload.count(b'"rpc-cancel"') for payload in sent), 0)
+
     def test_chosen_from_all(self) -> None:
         """
         The choice is among all nodes that provide the procedure.
@@ -253,15 +328,17 @@ class WatchTests(NodesTestCase):
     Which procedures a node watches.
     """
 
+    count = 3
+
     def state(self, name: str = "add") -> Any:
         """
         What the first node has been told of a procedure, if it watches it.
         """
         return self.stage.nodes[0].directory.state("p", name)
 
-    def call(self, name: str) -> None:
+    def call(self, name: str, number: int = 0) -> None:
         request = Message(Topic.RPC, RpcAction.REQUEST, name, correlation_id="x")
-        self.services[0].handle(request, FakeConnection())
+        self.services[number].handle(request, FakeConnection())
         self.stage.turn()
 
     def test_not_of_its_own(self) -> None:
@@ -301,10 +378,11 @@ class WatchTests(NodesTestCase):
         """
         self.patch(remote_providers, "MAX_WATCHED", 1)
         provider = self.provider(1)
+        partition = partition_of("add", self.stage.settings.partitions)
+        number = 2 if self.stage.nodes[0].membership.owns(partition) else 0
         self.patch(self.stage.network, "travel_times", lambda sender, receiver: (0.2,))
-        self.request(0)
-        for number in range(10):
-            self.call(f"n{number}")
+        for name in ("add", *(f"n{number}" for number in range(10))):
+            self.call(name, number)
         self.stage.advance(ACK_TIMEOUT)
         self.asked(provider)
 
@@ -376,6 +454,8 @@ class MembershipTests(NodesTestCase):
         requestor = self.request(0)
         self.asked(provider)
         self.expel(1)
+        # It has dropped the first attempt.
+        self.assertLess(self.rooms[1].used, 2 * CALL_BYTES)
         second = self.asked(provider).correlation_id or ""
         self.say(1, provider, RESPONSE, data=b"1")
         self.assertEqual(requestor.take(), [])

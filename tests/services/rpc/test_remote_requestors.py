@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from dstwist.cluster.messages import Envelope, encode
-from dstwist.services.rpc import node_messages
+from dstwist.services.rpc import node_messages, remote_requestors
 from dstwist.services.rpc.calls import CALL_BYTES
 from dstwist.services.rpc.remote_requestors import PATIENCE
 from tests.services.rpc.cases import ACK_TIMEOUT, RESPONSE_TIMEOUT, failed, rpc
@@ -218,7 +218,21 @@ class HostileTests(NodesTestCase):
         """
         The time until the answer that a node asks for is bounded.
         """
+        self.patch(remote_requestors, "MAX_TIMEOUT", 5.0)
         provider = self.provider(0)
         self.send([node_messages.REQUEST, "1", "add", "x", None, None, None, 2**62])
         self.asked(provider)
-        self.assertGreater(self.rooms[0].used, 0)
+        self.stage.advance(5.0 + PATIENCE)
+        self.nothing_left()
+
+    def test_accepted_twice(self) -> None:
+        """
+        A node that says twice that a call is accepted has the requestor told once.
+        """
+        self.provider(1)
+        requestor = self.request(0)
+        receiver = self.stage.nodes[0].membership.node
+        for _ in range(2):
+            self.stage.nodes[1].peers.send(receiver, [node_messages.ACCEPT, "1"])
+        self.stage.turn()
+        self.assertEqual(requestor.take(), [rpc(ACCEPT)])
