@@ -70,7 +70,7 @@ class ClusterNode:
         self.membership = membership = Membership(address, __version__, table, bus, clock, settings, rng)
         self.peers = Peers(address, membership, bus, clock, settings)
         self.directory = Directory(membership, self.peers, clock, settings, exact, rng)
-        self._subjects = AllSubjects(bus, clock, settings)
+        self._subjects = AllSubjects(bus, clock, settings, rng)
         self._joining = Joining(membership, self.peers, clock, settings)
         self._members: set[str] = set()
         membership.observe(self._log_members)

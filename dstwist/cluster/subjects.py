@@ -8,6 +8,7 @@ payloads as well, and drops them.
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections.abc import Callable
 
@@ -63,9 +64,11 @@ class AllSubjects:
 
     _log = Logger()
 
-    def __init__(self, bus: IBus, clock: IReactorTime, settings: ClusterSettings) -> None:
+    def __init__(
+        self, bus: IBus, clock: IReactorTime, settings: ClusterSettings, rng: random.Random | None = None
+    ) -> None:
         self._bus = bus
-        self._interest = Interest(bus, clock, settings, self._received, self._late)
+        self._interest = Interest(bus, clock, settings, self._received, self._late, rng)
         self._sender = secrets.token_hex(SENDER_BYTES // 2).encode()
         self._callbacks: dict[str, Callable[[str, bytes], object]] = {}
         self._late_callbacks: dict[str, Callable[[str], object]] = {}

@@ -21,15 +21,19 @@ from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope
 from dstwist.cluster.owned import OwnedPartition
 from dstwist.cluster.peers import Peers
-from dstwist.cluster.record_news import News, NewsGate
+from dstwist.cluster.record_news import Change, News, NewsGate
+from dstwist.cluster.subjects import Subjects
 from dstwist.cluster.table import Table
 from dstwist.cluster.table_memory import MemoryTable
 from dstwist.cluster.unsent_news import UnsentNews
-from tests.cluster.simulation.records import Records
+from dstwist.services.record import node_news
+from dstwist.services.record.nodes import RecordNodes
+from dstwist.store.tiers import TieredStore
+from tests.cluster.simulation.arbiter import NodeStore
 from tests.cluster.simulation.run import PLANS, seed_of
 from tests.cluster.simulation.world import World
 
-#: How many histories of each kind the suite runs. Each history takes about 0.1 s of CPU.
+#: How many histories of each kind the suite runs. Each history takes about 0.2 s of CPU.
 HISTORIES = 5
 
 #: In how many histories a mistake is looked for.
@@ -199,7 +203,10 @@ def no_gate() -> Patches:
     """
 
     def pass_all(self: NewsGate, news: News) -> None:
-        self._pass_on(news)
+        if news.change is Change.LOOK:
+            self.look(news.name)
+        else:
+            self._pass_on(news)
 
     yield patch.object(NewsGate, "_sort_one", pass_all)
 
@@ -227,9 +234,9 @@ def nothing_is_late() -> Patches:
 
 def read_first() -> Patches:
     """
-    News that comes while the first subscriber waits is not kept.
+    A record is read for its first subscriber before the bus has the subject.
     """
-    yield patch.object(NewsGate, "begin", lambda *ignored: None)
+    yield _method(Subjects, "want", lambda want: lambda self, name: want(self, name) and None)
 
 
 def no_subscription_again() -> Patches:
@@ -252,10 +259,41 @@ def no_unsent_news() -> Patches:
 
 def no_fence() -> Patches:
     """
-    A write that is in doubt may take effect after its outcome was looked up. This is a mutation of the model of the
-    record service.
+    A write that is in doubt may take effect after its outcome was looked up.
     """
-    yield patch.object(Records, "_fence", lambda self: None)
+    yield patch.object(NodeStore, "_fence", lambda self: None)
+
+
+def reads_cache() -> Patches:
+    """
+    Records are read from the cache of the node.
+    """
+    yield patch.object(TieredStore, "share", lambda self: None)
+
+
+def out_of_turn() -> Patches:
+    """
+    News is passed on while a client subscribes.
+    """
+
+    def received(self: RecordNodes, name: str, payload: bytes) -> None:
+        self._receive(node_news.decode(name, payload))
+
+    yield patch.object(RecordNodes, "_received", received)
+
+
+def always_follows() -> Patches:
+    """
+    The change of a write that skips versions is sent.
+    """
+    yield patch.object(NewsGate, "follows", lambda self, name, version: True)
+
+
+def does_not_catch_up() -> Patches:
+    """
+    Subscribers are not told of a record that was in doubt, if it is what the writer believed.
+    """
+    yield patch.object(RecordNodes, "is_behind", lambda self, name, record: False)
 
 
 #: Mistakes, and the kind of histories that show each soonest.
@@ -282,6 +320,10 @@ MUTATIONS: dict[Callable[[], Patches], str] = {
     no_subscription_again: "bus away",
     no_unsent_news: "bus away",
     no_fence: "late store",
+    reads_cache: "all",
+    out_of_turn: "busy records",
+    always_follows: "busy records",
+    does_not_catch_up: "late store",
 }
 
 

@@ -39,7 +39,7 @@ from twisted.internet.interfaces import IReactorTime
 from dstwist.cluster.comparison import Comparison
 from dstwist.cluster.fields import list_of, text
 from dstwist.cluster.node import ClusterNode
-from dstwist.cluster.record_news import UNKNOWN, Change, News, NewsGate
+from dstwist.cluster.record_news import MISSING, UNKNOWN, Change, News, NewsGate
 from dstwist.cluster.unsent_news import UnsentNews
 from dstwist.interfaces import Record
 from dstwist.log import Logger, shown
@@ -175,6 +175,14 @@ class RecordNodes:
         Whether the version that subscribers of the record have is known.
         """
         return self._gate.version(name) is not None
+
+    def is_behind(self, name: str, record: Record | None) -> bool:
+        """
+        Whether the subscribers have another version than that of C{record}, which the arbiter has; C{None}: it has
+        none.
+        """
+        version = self._gate.version(name)
+        return version is not None and version != (MISSING if record is None else record.version)
 
     def note(self, name: str, version: int) -> None:
         """

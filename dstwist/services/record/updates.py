@@ -7,7 +7,8 @@ because                                        the subscribers get
 a client says that stores were changed by      the record, which is read anew; the other nodes are told
 another program (NOTIFY)
 another node has deleted a record              DELETED
-an unresolved record was reconciled            the record; only the writers, if it is what it was
+an unresolved record was reconciled            the record; only the writers, if it is what it was, and no news
+                                               of other nodes is missing
 the copy of a client may be wrong              the client gets the record
 (L{dstwist.services.record.reminders})
 =============================================  =========================================================================
@@ -117,6 +118,8 @@ class RecordUpdates:
 
         @param writers: only these clients need it; C{None}: all subscribers do.
         """
+        if self._nodes is not None and self._nodes.is_behind(name, record):
+            writers = None
         if writers is None:
             self._news.resolved(name, record)
         else:

@@ -67,7 +67,7 @@ def check_leave(world: World, node: Node, name: str) -> None:
 
 def check_records(world: World) -> None:
     log = world.arbiter.log
-    taken = Counter(written for entries in log.values() for _, written in entries)
+    taken = Counter(entry.token for entries in log.values() for entry in entries)
     for token, outcome in world.outcomes.items():
         if outcome is True and taken[token] != 1:
             world.wrong["an acknowledged write is not in the history once"] += 1
@@ -78,10 +78,13 @@ def check_records(world: World) -> None:
         if taken[token] > 1:
             world.wrong["a write is in the history more than once"] += 1
     for node in world.living:
-        for name, believed in node.records.believed.items():
-            kept, _ = world.arbiter.get(name)
-            if believed != ((MISSING, None) if kept is None else (kept.version, kept.token)):
-                world.wrong["at rest: a subscriber has another record than the arbiter"] += 1
+        if node.records.tiers.unresolved:
+            world.wrong["at rest: a record is unresolved"] += 1
+        for subscriber in node.records.subscribers:
+            for name, believed in subscriber.believed.items():
+                kept = world.arbiter.records.get(name)
+                if believed != ((MISSING, {}) if kept is None else (kept.version, kept.data)):
+                    world.wrong["at rest: a subscriber has another record than the arbiter"] += 1
 
 
 def check_rest(world: World) -> None:

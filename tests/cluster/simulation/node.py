@@ -83,7 +83,7 @@ class Node:
         self.directory.watch_all(USER)
         self.membership.start()
         self.directory.start()
-        self.records = Records(world, self)
+        self.records = Records(world, self, world.joins)
 
     @property
     def awake(self) -> bool:

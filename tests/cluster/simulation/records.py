@@ -1,274 +1,249 @@
 """
-Records in a simulated cluster: the arbiter, and the record service of a node in short.
+The record service of one node of a simulated cluster, and its clients.
 
-The gate, the comparison and the interest are product code. The service around them is a model of the order that the
-product keeps: the arbiter, then the subscribers, then the writer; and a fence before an outcome in doubt is looked up.
+The service is product code. It is given a store that fails as the history wants, and clients that keep what they are
+sent: two subscribers, of which one takes no PATCH on some nodes; a writer; and a reader.
+
+Every write is a number, its I{token}, and has the data C{{"token": token}}, or sets that path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.defer import Deferred, DeferredLock, TimeoutError
-
-from dstwist.cluster.comparison import Comparison
-from dstwist.cluster.interest import Interest
-from dstwist.cluster.record_news import MISSING, Change, News, NewsGate
-from dstwist.cluster.unsent_news import UnsentNews
+from dstwist.cluster.node import ClusterNode
+from dstwist.cluster.record_news import MISSING
+from dstwist.cluster.subjects import AllSubjects, Subjects
+from dstwist.config.settings import ListenSettings, RecordSettings
+from dstwist.interfaces import IStore
+from dstwist.permission.open import OpenPermission
+from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.jsontext import dumps, loads
-from dstwist.record import Record
+from dstwist.protocol.message import Message
+from dstwist.routing.listeners import ListenerRegistry
+from dstwist.routing.subscriptions import SubscriptionRegistry
+from dstwist.services.record.service import RecordService
+from dstwist.store.memory import MemoryStore
+from dstwist.store.tiers import TieredStore
+from tests.cluster.simulation.arbiter import NodeStore
+from tests.fakes import FakeConnection, FakeWire
 
 if TYPE_CHECKING:
     from tests.cluster.simulation.node import Node
     from tests.cluster.simulation.world import World
 
+A = RecordAction
+
 #: How long a node waits for the arbiter.
 STORE_TIMEOUT = 0.2
 
+SETTINGS = RecordSettings(
+    write_timeout=STORE_TIMEOUT, cache_retrieval_timeout=STORE_TIMEOUT, storage_retrieval_timeout=STORE_TIMEOUT
+)
 
-@dataclass
-class Kept:
+
+class StrictSubjects(AllSubjects):
     """
-    A record of the arbiter, or the version that its deletion has left behind.
-    """
-
-    version: int
-    token: int | None
-
-
-class Arbiter:
-    """
-    The records, and all that has happened to them.
-
-    @ivar log: for each name, the version and the token of each write, and of each deletion (without token).
+    The subjects of one node. News that cannot be handled ends the history.
     """
 
-    def __init__(self) -> None:
-        self.records: dict[str, Kept] = {}
-        self.log: dict[str, list[tuple[int, int | None]]] = {}
+    def _received(self, subject: str, payload: bytes) -> None:
+        if not payload.startswith(self._sender):
+            self._callbacks[subject[0]](subject[1:], payload[len(self._sender) :])
 
-    def get(self, name: str) -> tuple[Kept | None, int]:
-        """
-        The record, and the version that the next write makes.
-        """
-        kept = self.records.get(name)
-        if kept is None:
-            return None, 0
-        return (None if kept.token is None else kept), kept.version + 1
 
-    def put(self, name: str, expected: int, version: int, token: int | None) -> bool:
-        """
-        Write, or delete if there is no token, if the record has the version C{expected}.
-        """
-        found, following = self.get(name)
-        if (MISSING if found is None else found.version) != expected:
-            return False
-        if found is None and version != following:
-            # It was decided on an older deletion: versions do not go back.
-            return False
-        self.records[name] = Kept(version, token)
-        self.log.setdefault(name, []).append((version, token))
-        return True
+class Client(FakeConnection):
+    """
+    A client, which is told at once what it is sent.
+    """
+
+    def __init__(self, heard: Callable[[Message], object], takes_patches: bool = True) -> None:
+        super().__init__("client", FakeWire(takes_patches=takes_patches))
+        self._heard = heard
+
+    def write(self, frame: Any) -> None:
+        self._heard(frame.message)
+
+
+class Tiers(TieredStore):
+    """
+    Says when the outcome of the writes in doubt is known.
+    """
+
+    def __init__(self, resolved: Callable[[str], object], *parts: Any) -> None:
+        super().__init__(*parts)
+        self._resolved = resolved
+
+    def mark_resolved(self, name: str) -> None:
+        self._resolved(name)
+        super().mark_resolved(name)
+
+
+class Subscriber:
+    """
+    A client that subscribes.
+
+    @ivar believed: the version and the data that it has of each record to which it is subscribed.
+    """
+
+    def __init__(self, world: World, service: RecordService, takes_patches: bool) -> None:
+        self._world = world
+        self._service = service
+        self._client = Client(self._heard, takes_patches)
+        self.believed: dict[str, tuple[int, Any]] = {}
+        self._subscribing: dict[str, int] = {}
+
+    def subscribe(self, name: str) -> None:
+        if name not in self.believed and name not in self._subscribing:
+            self._subscribing[name] = self._world.floor(name)
+            self._service.handle(Message(Topic.RECORD, A.SUBSCRIBEANDREAD, names=(name,)), self._client)
+
+    def unsubscribe(self, name: str) -> None:
+        if self.believed.pop(name, None) is not None:
+            self._service.handle(Message(Topic.RECORD, A.UNSUBSCRIBE, names=(name,)), self._client)
+
+    def _heard(self, message: Message) -> None:
+        name = message.name
+        if name is None or message.is_ack:
+            return
+        if message.action is A.READ_RESPONSE:
+            self._read(name, message)
+        elif message.is_error:
+            self._subscribing.pop(name, None)
+        elif name in self.believed:
+            self._told(name, message)
+
+    def _read(self, name: str, message: Message) -> None:
+        version, data = _contents(message)
+        self._world.was_read(name, version, self._subscribing.pop(name))
+        self.believed[name] = version, data
+        self._check(name)
+
+    def _told(self, name: str, message: Message) -> None:
+        if message.action is A.DELETED:
+            del self.believed[name]
+            return
+        before, had = self.believed[name]
+        version, data = _contents(message)
+        if message.path is not None:
+            if version != before + 1:
+                self._world.wrong["a subscriber was sent a change of another version than it has"] += 1
+            data = {**(had or {}), message.path: data}
+        if version < before or (version == before and data != had):
+            self._world.wrong["a subscriber was sent an old version"] += 1
+        self.believed[name] = version, data
+        self._check(name)
+
+    def _check(self, name: str) -> None:
+        version, data = self.believed[name]
+        entry = self._world.arbiter.entry(name, version)
+        if version != MISSING and (entry is None or entry.data != data):
+            self._world.wrong["a subscriber has what was never written"] += 1
 
 
 class Records:
     """
-    The records of one node, each with at most one subscriber.
-
-    @ivar believed: what the subscriber of each name has: a version and a token.
-    @ivar connection: the number of the connection to the store; a fence ends the old ones.
+    The record service of one node.
     """
 
-    def __init__(self, world: World, node: Node) -> None:
+    def __init__(self, world: World, node: Node, number: int) -> None:
         self._world = world
         self._node = node
-        self._clock = node.clock
-        self.believed: dict[str, tuple[int, int | None]] = {}
-        self._subscribing: set[str] = set()
-        self._turns: dict[str, DeferredLock] = {}
-        self._ended_connections = 0
-        settings = world.settings
-        self.gate = NewsGate(self._clock, settings, self._passed, self._read, self._tell, self._went_back)
-        self.comparison = Comparison(self.gate, self._heads, self._clock, settings)
-        self.interest = Interest(
-            node.bus, self._clock, settings, self._payload, self.comparison.compare, world.random_of_node()
+        self.settings = world.settings
+        self.bus = node.bus
+        self.peers = node.peers
+        self.membership = node.membership
+        self._subjects = StrictSubjects(node.bus, node.clock, world.settings, world.random_of_node())
+        self._in_doubt: dict[str, list[int]] = {}
+        self._writing: dict[str, int] = {}
+        self.store = NodeStore(world, node.clock)
+        # The store is the storage of some histories, and the only store of the others.
+        cache: IStore = self.store
+        storage: IStore | None = None
+        if not world.seed % 2:
+            cache, storage = MemoryStore(), self.store
+        subscriptions = SubscriptionRegistry(Topic.RECORD)
+        self.tiers = Tiers(self._resolved, cache, storage, SETTINGS, node.clock)
+        self.service = RecordService(
+            subscriptions,
+            ListenerRegistry(Topic.RECORD, subscriptions, ListenSettings(), node.clock, announce=True),
+            cast(ClusterNode, self),
+            OpenPermission(),
+            self.tiers,
+            SETTINGS,
+            node.clock,
         )
-        self.unsent = UnsentNews(
-            node.bus, self._clock, settings, lambda name: self._publish(name, Change.LOOK, 0, None)
-        )
-        self.comparison.start()
+        self.subscribers = [Subscriber(world, self.service, True), Subscriber(world, self.service, number % 3 != 0)]
+        self._writer = Client(self._answered)
+        self._reader = Client(self._read)
+        self._reads: dict[str, deque[int]] = {}
 
-    # -- what clients do
+    def subjects(
+        self, letter: str, received: Callable[[str, bytes], object], late: Callable[[str], object]
+    ) -> Subjects:
+        """
+        As of L{ClusterNode}.
+        """
+        return self._subjects.of_topic(letter, received, late)
 
-    def subscribe(self, name: str) -> None:
-        if name not in self.believed and name not in self._subscribing:
-            self._subscribing.add(name)
-            self.gate.begin(name)
-            self._in_turn(name, lambda: self._subscribe(name))
-
-    def unsubscribe(self, name: str) -> None:
-        if name in self.believed:
-            self._end(name)
+    # -- writing
 
     def write(self, name: str, token: int | None) -> None:
         """
         Write, or delete if there is no token.
         """
-        self._world.requests += 1
-        self._in_turn(name, lambda: self._write(name, token))
-
-    # -- requests in their turn
-
-    def _in_turn(self, name: str, make: Callable[[], Awaitable[None]]) -> None:
-        async def run() -> None:
-            turn = self._turns.setdefault(name, DeferredLock())
-            await turn.acquire()
-            try:
-                await make()
-            finally:
-                turn.release()
-
-        Deferred.fromCoroutine(run()).addErrback(self._world.crashed)
-
-    async def _subscribe(self, name: str) -> None:
-        waiting = self.interest.want(name)
-        if waiting is not None:
-            await waiting
-        try:
-            kept, _ = await self._operation(lambda: self._world.arbiter.get(name))
-        except TimeoutError:
-            self.gate.closed(name)
-            self.interest.unwant(name)
-            return
-        finally:
-            self._subscribing.discard(name)
-        version = MISSING if kept is None else kept.version
-        self.believed[name] = (version, None if kept is None else kept.token)
-        self.gate.opened(name, version)
-
-    async def _write(self, name: str, token: int | None) -> None:
-        arbiter = self._world.arbiter
-        for _ in range(5):
-            try:
-                kept, version = await self._operation(lambda: arbiter.get(name))
-            except TimeoutError:
-                break
-            if kept is None and token is None:
-                break
-            expected = MISSING if kept is None else kept.version
-            if kept is not None and token is None:
-                version = kept.version
-            try:
-                done = await self._operation(lambda: arbiter.put(name, expected, version, token))  # noqa: B023
-            except TimeoutError:
-                await self._resolve(name, token)
-                return
-            if done:
-                self._written(name, version, token)
-                self._world.answered(token, True)
-                return
-        self._world.answered(token, False)
-
-    async def _resolve(self, name: str, token: int | None) -> None:
-        """
-        A write is in doubt: make sure that it cannot take effect any more, and have everybody look.
-        """
-        while True:
-            try:
-                await self._operation(self._fence)
-                await self._operation(lambda: self._world.in_doubt(name, token))
-                break
-            except TimeoutError:
-                continue
-        self.gate.look(name)
-        self._publish(name, Change.LOOK, 0, None)
-
-    def _fence(self) -> None:
-        self._ended_connections += 1
-
-    def _written(self, name: str, version: int, token: int | None) -> None:
+        world = self._world
+        world.requests += 1
         if token is None:
-            self._publish(name, Change.DELETED, version, None)
-            if name in self.believed:
-                self._end(name)
+            self.service.handle(Message(Topic.RECORD, A.DELETE, name), self._writer)
             return
-        self._publish(name, Change.WRITTEN, version, token)
-        # Whether subscribers are sent the change or the whole: here they get the same.
-        self._has(name, version, token)
-        self.gate.written(name, version)
-
-    # -- what the gate asks for
-
-    def _passed(self, news: News) -> None:
-        if news.change is Change.DELETED:
-            self._end(news.name)
+        self._writing[str(token)] = token
+        fields: dict[str, Any] = {"version": -1, "correlation_id": str(token), "is_write_ack": True}
+        if token % 2:
+            write = Message(Topic.RECORD, A.CREATEANDPATCH, name, dumps(token), path="token", **fields)
         else:
-            self._has(news.name, news.version, news.message)
+            write = Message(Topic.RECORD, A.CREATEANDUPDATE, name, dumps({"token": token}), **fields)
+        self.service.handle(write, self._writer)
 
-    def _read(self, name: str) -> Deferred[Record | None]:
-        read: Deferred[Record | None] = Deferred()
-
-        async def in_turn() -> None:
-            try:
-                kept, _ = await self._operation(lambda: self._world.arbiter.get(name))
-            except TimeoutError as error:
-                read.errback(error)
-                return
-            read.callback(None if kept is None else Record(kept.version, kept.token))
-
-        self._in_turn(name, in_turn)
-        return read
-
-    def _tell(self, name: str, record: Record | None) -> None:
-        if record is None:
-            self._end(name)
+    def _answered(self, message: Message) -> None:
+        token = self._writing.pop(message.correlation_id or "", None)
+        if token is None:
+            return
+        name = message.name
+        assert name is not None
+        if message.action is A.WRITE_ACKNOWLEDGEMENT:
+            self._world.acknowledged(name, token)
+        elif name in self.tiers.unresolved:
+            self._world.outcomes[token] = None
+            self._in_doubt.setdefault(name, []).append(token)
         else:
-            self._has(name, record.version, record.content)
+            self._world.outcomes[token] = False
 
-    def _went_back(self, name: str, have: int, version: int) -> None:
-        self._world.wrong["the store has gone back, by the versions of a record"] += 1
+    def _resolved(self, name: str) -> None:
+        for token in self._in_doubt.pop(name, ()):
+            self._world.settled[token] = token in self._world.arbiter.tokens(name)
 
-    def _heads(self, names: Iterable[str]) -> Deferred[dict[str, int]]:
-        names = list(names)
+    # -- reading
 
-        def heads() -> dict[str, int]:
-            found = ((name, self._world.arbiter.get(name)[0]) for name in names)
-            return {name: MISSING if kept is None else kept.version for name, kept in found}
+    def read(self, name: str) -> None:
+        """
+        Read a record, once.
+        """
+        self._reads.setdefault(name, deque()).append(self._world.floor(name))
+        self.service.handle(Message(Topic.RECORD, A.HEAD, name), self._reader)
 
-        return self._operation(heads)
+    def _read(self, message: Message) -> None:
+        name, version = message.name, message.version
+        assert name is not None
+        # The requests for one record are answered in their order.
+        floor = self._reads[name].popleft()
+        if not message.is_error:
+            assert version is not None
+            self._world.was_read(name, version, floor)
 
-    # -- the subscriber
 
-    def _has(self, name: str, version: int, token: int | None) -> None:
-        if name in self.believed:
-            if version <= self.believed[name][0]:
-                self._world.wrong["a subscriber was sent an old version"] += 1
-            if (version, token) not in self._world.arbiter.log[name]:
-                self._world.wrong["a subscriber was sent what was never written"] += 1
-            self.believed[name] = (version, token)
-
-    def _end(self, name: str) -> None:
-        if self.believed.pop(name, None) is not None:
-            self.gate.closed(name)
-            self.interest.unwant(name)
-
-    # -- engines
-
-    def _operation(self, execute: Callable[[], Any]) -> Deferred[Any]:
-        connection = self._ended_connections
-        operation = self._world.engine.operation(
-            self._clock, execute, lambda: connection == self._ended_connections or execute == self._fence
-        )
-        return operation.addTimeout(STORE_TIMEOUT, self._clock)
-
-    def _publish(self, name: str, change: Change, version: int, token: int | None) -> None:
-        if change is not Change.LOOK or self._node.bus.is_lost:
-            self.unsent.published(name)
-        self._node.bus.publish(name, dumps([self._node.name, change.value, version, token]))
-
-    def _payload(self, name: str, payload: bytes) -> None:
-        sender, change, version, token = loads(payload)
-        if sender != self._node.name:
-            self.gate.received(News(name, Change(change), version, token))
+def _contents(message: Message) -> tuple[int, Any]:
+    assert message.version is not None and message.data is not None
+    return message.version, loads(message.data)

@@ -11,15 +11,20 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from twisted.internet.defer import TimeoutError
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
+from dstwist.cluster.record_news import MISSING
 from dstwist.cluster.settings import ClusterSettings
+from dstwist.errors import StoreError
 from tests.cluster.simulation import checks
+from tests.cluster.simulation.arbiter import Arbiter
 from tests.cluster.simulation.engines import Engine, Faults, SimNetwork
 from tests.cluster.simulation.node import Node, User
 from tests.cluster.simulation.plan import GRACE, SETTINGS, USER, Plan
-from tests.cluster.simulation.records import Arbiter
 from tests.cluster.simulation.time import Time
 
 
@@ -52,6 +57,7 @@ class World:
         self.writes = 0
         self.requests = 0
         self.outcomes: dict[int, bool | None] = {}
+        self.floors: dict[str, int] = {}
         # Whether a write in doubt had taken effect when its outcome was looked up.
         self.settled: dict[int, bool] = {}
 
@@ -60,6 +66,16 @@ class World:
         Let the history happen.
         """
         plan = self.plan
+        # Some parts of the product wait for a random time.
+        random.seed(self.seed)
+        logged: Any = self.logged
+        globalLogPublisher.addObserver(logged)
+        try:
+            return self._run(plan)
+        finally:
+            globalLogPublisher.removeObserver(logged)
+
+    def _run(self, plan: Plan) -> World:
         for _ in range(plan.nodes):
             self.time.callLater(self.random.uniform(0, 0.5), self.join)
         self.time.callLater(4.0, self.event)
@@ -84,20 +100,42 @@ class World:
     def crashed(self, failure: Failure) -> None:
         self.wrong[f"a node has crashed: {failure.value!r}"] += 1
 
-    def answered(self, token: int | None, taken: bool) -> None:
+    def logged(self, event: LogEvent) -> None:
         """
-        The writer of C{token} was told whether it was taken.
+        Something was logged.
         """
-        if token is not None:
-            self.outcomes[token] = taken
+        failure = event.get("log_failure")
+        if failure is not None and not failure.check(StoreError, TimeoutError):
+            self.crashed(failure)
 
-    def in_doubt(self, name: str, token: int | None) -> None:
+    def acknowledged(self, name: str, token: int) -> None:
         """
-        The writer of C{token} is told that the write failed, or what it has become.
+        The writer of C{token} was told that it is written.
         """
-        if token is not None:
-            self.outcomes[token] = None
-            self.settled[token] = any(written == token for _, written in self.arbiter.log.get(name, ()))
+        self.outcomes[token] = True
+        tokens = self.arbiter.tokens(name)
+        if token in tokens:
+            self.floors[name] = max(self.floors.get(name, 0), tokens.index(token) + 1)
+
+    def floor(self, name: str) -> int:
+        """
+        How many of the entries of a record are acknowledged: what is read from now on is no older.
+        """
+        return self.floors.get(name, 0)
+
+    def was_read(self, name: str, version: int, floor: int) -> None:
+        """
+        A client has read that version.
+
+        @param floor: as of L{floor} when it has asked.
+        """
+        log = self.arbiter.log.get(name, [])
+        if version == MISSING:
+            fits = not floor or any(entry.token is None for entry in log[floor - 1 :])
+        else:
+            fits = any(entry.version == version and entry.token is not None for entry in log[max(floor - 1, 0) :])
+        if not fits:
+            self.wrong["a read is older than an acknowledged write"] += 1
 
     # -- what happens
 
@@ -133,10 +171,12 @@ class World:
             node.records.write(name, self.writes)
         elif chance < 0.5:
             node.records.write(name, None)
+        elif chance < 0.55:
+            node.records.read(name)
         elif chance < 0.9:
-            node.records.subscribe(name)
+            rng.choice(node.records.subscribers).subscribe(name)
         else:
-            node.records.unsubscribe(name)
+            rng.choice(node.records.subscribers).unsubscribe(name)
 
     def move_user(self, user: User) -> None:
         rng = self.random
@@ -235,7 +275,12 @@ class World:
 
     def fault_store(self) -> None:
         self.engine.away = True
-        self.for_a_while(0.5, 5.0, lambda: setattr(self.engine, "away", False))
+        self.for_a_while(0.5, 5.0, self.store_back)
+
+    def store_back(self) -> None:
+        self.engine.away = False
+        for node in self.living:
+            node.clock.callLater(0, node.records.store.reconnect)
 
     def fault_sleep(self) -> None:
         if self.living:
@@ -305,7 +350,7 @@ class World:
         Nothing fails any more.
         """
         self.faults.on = False
-        self.engine.away = False
+        self.store_back()
         self.bus_back()
         for node in self.living:
             node.clock.sleeps_until = min(node.clock.sleeps_until, self.time.now)

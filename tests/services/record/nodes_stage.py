@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.cluster.bus_memory import MemoryBus
 from dstwist.cluster.kinds import EXACT
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import ListenSettings, RecordSettings
@@ -136,6 +137,21 @@ class NodesTestCase(SynchronousTestCase):
         """
         restore: Callable[[], None] = self.patch(self.stage.network, "travel_times", lambda *_: ()).restore
         return restore
+
+    def receivers(self, act: Callable[[], object]) -> set[int]:
+        """
+        The numbers of the nodes that get a payload when C{act} is called.
+        """
+        found: set[int] = set()
+
+        def travel_times(sender: MemoryBus, receiver: MemoryBus) -> tuple[float]:
+            found.add(self.stage.network.buses.index(receiver))
+            return (0.0,)
+
+        watching = self.patch(self.stage.network, "travel_times", travel_times)
+        act()
+        watching.restore()
+        return found
 
     def turn(self) -> None:
         """

@@ -211,12 +211,14 @@ class NewsTests(NodesTestCase):
         """
         bob = self.there.young("a")
         self.there.say(bob, ask(A.UNSUBSCRIBE, names=("a",), correlation_id="1"))
+        ann = self.here.young()
+        self.assertEqual(self.receivers(lambda: self.here.say(ann, ask(A.READ, "a"), patch("a", 6, "x", 6))), {1})
         self.stage.advance(self.stage.settings.linger + 1)
-        self.here.say(self.here.young(), patch("a", 6, "x", 6))
+        self.assertEqual(self.receivers(lambda: self.here.say(ann, patch("a", 7, "x", 7))), set())
         cat = self.there.young("a")
-        self.here.say(self.here.young(), patch("a", 7, "x", 7))
+        self.here.say(ann, patch("a", 8, "x", 8))
         self.turn()
-        self.assertEqual((bob.take(), cat.take()), ([], [patch("a", 7, "x", 7)]))
+        self.assertEqual((bob.take(), cat.take()), ([], [patch("a", 8, "x", 8)]))
 
 
 class View:
@@ -469,7 +471,9 @@ class FirstSubscriberTests(NodesTestCase):
             self.there.service.handle(request, bob)
             self.turn()
             self.assertIn(A.MESSAGE_DENIED, [each.action for each in bob.take()])
-        self.here.say(self.here.young(), patch("a", 6, "x", 6))
+        self.stage.advance(self.stage.settings.linger + 1)
+        ann = self.here.young()
+        self.assertEqual(self.receivers(lambda: self.here.say(ann, patch("a", 6, "x", 6))), set())
         self.turn()
         self.assertEqual(bob.take(), [])
 
@@ -489,6 +493,25 @@ class FirstSubscriberTests(NodesTestCase):
         self.stage.bus(1).reconnect()
         self.stage.advance(self.stage.settings.recovery_delay + 0.1)
         self.assertEqual(bob.take(), [update("a", 6, {"x": 6})])
+
+    def test_late_while_read(self) -> None:
+        """
+        So it is if the bus confirms while the record is being read.
+        """
+        ann = self.here.young()
+        self.here.say(ann, ask(A.READ, "a"))
+        reading: Deferred[Record] = Deferred()
+        restore = self.patch(self.storage, "get", lambda name: reading).restore
+        self.patch(self.stage.network, "travel_times", lambda sender, receiver: (1.5,))
+        bob = self.there.young()
+        self.there.service.handle(ask(A.SUBSCRIBEANDREAD, names=("a",), correlation_id="1"), bob)
+        self.stage.advance(self.stage.settings.subscribe_timeout + 0.1)
+        self.here.say(ann, patch("a", 6, "x", 6))
+        self.stage.advance(0.6)
+        restore()
+        reading.callback(Record(5, {"x": 5}))
+        self.turn()
+        self.assertEqual(bob.take()[-2:], [read_response("a", 5, {"x": 5}), update("a", 6, {"x": 6})])
 
     def test_unreadable(self) -> None:
         """
@@ -530,6 +553,7 @@ class FirstSubscriberTests(NodesTestCase):
         self.assertEqual(answers[-1], read_response("a", -1, {}))
         self.turn()
         self.assertEqual(bob.take(), [ask(A.DELETED, "a")])
+        self.stage.advance(self.stage.settings.linger + 1)
         self.here.say(self.here.young(), ask(A.CREATEANDUPDATE, "a", b'{"new":1}', version=-1))
         self.turn()
         self.assertEqual((bob.take(), cat.take()), ([], [update("a", 7, {"new": 1})]))
@@ -626,14 +650,32 @@ class LossTests(NodesTestCase):
         self.assertEqual(self.bob.take(), [update("a", 6, {"x": 6})])
         self.flushLoggedErrors()
 
+    def test_missed_before_doubt(self) -> None:
+        """
+        When a write whose outcome was unknown has not happened, its writer is sent the record; so are all others if
+        they have missed news of it.
+        """
+        restore = self.lose_news()
+        self.here.say(self.here.young(), patch("a", 6, "x", 6))
+        self.turn()
+        restore()
+        cat = self.there.young()
+        self.storage.behave = lambda operation, name: (0.0, "fails" if operation == "set" else "ok")
+        self.there.tiers.write_cache("a", Record(6, {"x": 6}))
+        write = wanting_ack(patch("a", 7, "x", 7))
+        self.assertEqual(self.there.say(cat, write), [failed(write)])
+        self.assertEqual(self.bob.take(), [update("a", 6, {"x": 6})])
+        self.flushLoggedErrors()
+
     def test_stopped(self) -> None:
         """
         A service that has stopped asks the store nothing more.
         """
-        self.there.service.stop()
+        for node in self.nodes:
+            node.service.stop()
         self.storage.calls.clear()
         self.stage.advance(2 * self.stage.settings.compare_interval)
-        self.assertEqual([call for call in self.storage.calls if call[0] == "heads"][60:], [])
+        self.assertEqual(self.storage.calls, [])
 
 
 class ReadTests(NodesTestCase):
