@@ -28,7 +28,7 @@ def data_of(client: FakeConnection, call_id: str | None) -> bytes:
 class Walk:
     """
     Clients of some nodes that provide, cease, call, accept, reject, answer, come and go at random, while the bus is
-    late, loses messages, and is lost.
+    late, loses messages, and is lost, and a node may die.
     """
 
     def __init__(self, tests: NodesTestCase, seed: int) -> None:
@@ -49,6 +49,9 @@ class Walk:
         self.remote_results = 0
         self.loss = self.chance.choice((0.0, 0.0, 0.02, 0.2))
         self.delay = self.chance.choice((0.0, 0.05, 0.5))
+        # When the last node dies; in half of the walks it does not.
+        self.dies_at = self.chance.choice((0, self.chance.randrange(1, 300)))
+        self.living = list(range(len(self.stage.nodes)))
         for number in range(6):
             self.connect(number)
 
@@ -62,7 +65,7 @@ class Walk:
     def connect(self, number: int) -> None:
         client = FakeConnection(f"client-{len(self.node_of)}")
         self.clients.append(client)
-        self.node_of[client] = number % len(self.stage.nodes)
+        self.node_of[client] = self.living[number % len(self.living)]
         self.calls[client] = []
 
     def handle(self, message: Message, client: FakeConnection) -> None:
@@ -103,9 +106,9 @@ class Walk:
         elif kind < 0.97:
             self.clients.remove(client)
             client.close()
-            self.connect(chance.randrange(len(self.stage.nodes)))
+            self.connect(chance.randrange(6))
         else:
-            bus = self.stage.bus(chance.randrange(len(self.stage.nodes)))
+            bus = self.stage.bus(chance.choice(self.living))
             if bus.is_lost:
                 bus.reconnect()
             elif chance.random() < 0.2:
@@ -113,12 +116,23 @@ class Walk:
         self.stage.advance(chance.choice((0.0, 0.01)))
         self.listen()
 
+    def kill(self) -> None:
+        """
+        The last node dies, and with it the connections of its clients.
+        """
+        number = self.living.pop()
+        self.stage.kill(number)
+        self.tests.services[number].stop()
+        self.clients = [client for client in self.clients if self.node_of[client] != number]
+        self.requests = [(client, request) for client, request in self.requests if self.node_of[client] != number]
+        self.connect(0)
+
     def end(self) -> None:
         """
         Let all calls end.
         """
         self.loss = self.delay = 0.0
-        for number in range(len(self.stage.nodes)):
+        for number in self.living:
             self.stage.bus(number).reconnect()
         # Providers that have ceased to provide may be asked one after the other.
         for _ in range(10):
@@ -146,7 +160,9 @@ class WalkTests(NodesTestCase):
         for seed in range(20):
             self.build()
             walk = self.walk = Walk(self, seed)
-            for _ in range(300):
+            for number in range(300):
+                if number and number == walk.dies_at:
+                    walk.kill()
                 walk.step()
             walk.end()
             for client in walk.clients:
@@ -155,6 +171,6 @@ class WalkTests(NodesTestCase):
             for client, answer in walk.results:
                 self.assertEqual(answer.data, data_of(client, answer.correlation_id), seed)
             self.assertEqual(max(walk.tried.values(), default=1), 1, seed)
-            self.nothing_left()
+            self.assertEqual([self.rooms[number].used for number in walk.living], [0] * len(walk.living), seed)
             remote_results += walk.remote_results
         self.assertGreater(remote_results, 20)
