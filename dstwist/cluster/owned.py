@@ -264,6 +264,10 @@ class OwnedPartition:
         if self.is_complete:
             self._close_questions()
         changed, self._changed = self._changed, {}
+        for key in [key for key in changed if key[0] == ALL_TOLD]:
+            # Behind all names.
+            del changed[key]
+            changed[key] = None
         rows: dict[str, list[Item]] = {}
         for key in changed:
             observer = self._observers.get(key[0])
@@ -322,8 +326,6 @@ class OwnedPartition:
             self._kind_watchers.setdefault(key, {})[node] = None
             for names in (self._holders, self._grace, member.told):
                 self._changed.update((each, None) for each in names if each[0] == key)
-            # Behind all of them.
-            self._changed.pop(ALL_TOLD + key, None)
             self._changed[ALL_TOLD + key] = None
 
     def _remove(self, node: str, entry: str) -> None:

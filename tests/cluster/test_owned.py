@@ -159,6 +159,13 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.hear(bob=["huc", "hud"])
         self.assertEqual([row[0] for _, item in self.decide() for row in item[3]], ["uc", "ud", "*u"])
 
+    def test_end_of_all_last(self) -> None:
+        """
+        It is told behind names of which the owner has heard later, from the last member.
+        """
+        self.hear(me=["au", "w*u"], ann=["hua"], bob=["hub"])
+        self.assertEqual([row[0] for _, item in self.decide() for row in item[3]], ["ua", "ub", "*u"])
+
     def test_end_of_all_too_early(self) -> None:
         """
         The end is not told before it is known that the member watches all names.
