@@ -156,6 +156,8 @@ class History:
         self.clients: list[Client] = []
         # Since when each user is online, or not; longer ago than anything else at first.
         self.since: dict[str, float] = dict.fromkeys(USERS, -1000.0)
+        # All changes of that.
+        self.changes: dict[str, list[tuple[float, bool]]] = {user: [(-1000.0, False)] for user in USERS}
 
     def _travel_times(self, sender: MemoryBus, receiver: MemoryBus) -> tuple[float, ...]:
         if sender is not receiver and self.random.random() < self.loss:
@@ -177,8 +179,10 @@ class History:
         """
         if self.faults:
             return
-        away = self.stage.clock.now - self.since[user]
-        if user in self.online or away < GRACE:
+        # What has happened since then was not known to all nodes when the directory decided.
+        then = self.stage.clock.now - 3 * LATENCY
+        changed, was_online = [each for each in self.changes[user] if each[0] <= then][-1]
+        if was_online or then - changed < GRACE - 3 * LATENCY:
             self.wrong["the leave of a user who was away for less than the grace time"] += 1
 
     def check_answer(self, client: Client, online: dict[str, bool]) -> None:
@@ -251,9 +255,13 @@ class History:
         node = self.random.choice(self.living)
         connection = FakeConnection(user)
         if user not in self.online:
-            self.since[user] = self.stage.clock.now
+            self._changed(user, True)
         self.connections[connection] = node
         node.users.add(connection)
+
+    def _changed(self, user: str, is_online: bool) -> None:
+        self.since[user] = self.stage.clock.now
+        self.changes[user].append((self.stage.clock.now, is_online))
 
     def log_out(self) -> str | None:
         if not self.connections:
@@ -266,7 +274,7 @@ class History:
         node = self.connections.pop(connection)
         user = connection.user or ""
         if user not in self.online:
-            self.since[user] = self.stage.clock.now
+            self._changed(user, False)
         connection.close()
         if node.lives:
             node.users.remove(connection)
