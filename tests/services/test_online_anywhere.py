@@ -687,9 +687,27 @@ class TroubleTests(NodesTestCase):
         self.stage.advance(GONE)
         self.assertEqual([self.told(watcher) for watcher in watchers], [["-ann"]] * 3)
 
-    def test_bus_lost(self) -> None:
+    def test_w42_lost_messages(self) -> None:
         """
-        While the bus is lost, no user is announced as gone, and users who log in are announced on their own node.
+        W42: joins and leaves whose messages got lost are told some time later.
+        """
+        watcher = self.subscriber(0, SUBSCRIBE_ALL)
+        users = "abcdefgh"
+        for joins in (True, False):
+            silence = self.silence_others()
+            if joins:
+                connections = [self.nodes[1].log_in(user) for user in users]
+            else:
+                for connection in connections:
+                    self.nodes[1].log_out(connection)
+            self.stage.advance(10)
+            silence.restore()
+            self.stage.advance(5)
+            self.assertEqual(sorted(self.told(watcher)), [f"{'+' if joins else '-'}{user}" for user in users])
+
+    def test_w46_bus_lost(self) -> None:
+        """
+        W46: while the bus is lost, no user is announced as gone, and users who log in are announced on their own node.
         Requests are answered with what is known. When the bus is back, what is true is told.
         """
         watchers = self.watchers()
