@@ -203,7 +203,16 @@ class ListeningWorld(World):
     def come_to_rest(self) -> None:
         super().come_to_rest()
         for client in self.clients:
-            client.mood = "accept" if client.mood in ("accept", "late") else "decline"
+            client.mood = self.random.choice(("accept", "decline"))
+        self.time.callLater(4.0, self.listen)
+
+    def listen(self) -> None:
+        """
+        One more listener comes.
+        """
+        client = Client(self, self.random.choice([node for node in self.nodes if node.awake]), PROTOBUF)
+        client.mood = "accept"
+        client.toggle(self.random.choice(PATTERNS))
 
     def run(self) -> ListeningWorld:
         super().run()
