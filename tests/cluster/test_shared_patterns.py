@@ -110,9 +110,9 @@ class SharedPatternsTests(SynchronousTestCase):
         self.stage.turn()
         self.assertEqual(bob.listeners("b/"), {self.node(0): 3})
 
-    def test_lost(self) -> None:
+    def test_w42_lost(self) -> None:
         """
-        What gets lost is made up for at the next digest, whether patterns have come or gone (W42).
+        What gets lost is made up for at the next digest, whether patterns have come or gone.
         """
         ann, bob = self.build()
         ann.put("^a/", 1)
@@ -147,9 +147,9 @@ class SharedPatternsTests(SynchronousTestCase):
         self.stage.advance(1.5)
         self.assertEqual([bob.matches(f"{number}/") for number in range(1200)], [False, True] * 600)
 
-    def test_new_node(self) -> None:
+    def test_w47_new_node(self) -> None:
         """
-        A node that joins knows the patterns of the others before it takes clients, and the others know its own (W47).
+        A node that joins knows the patterns of the others before it takes clients, and the others know its own.
         """
         ann, _ = self.build()
         ann.put("^a/", 1)

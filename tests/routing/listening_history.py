@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import Counter
 from typing import Any
 
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
@@ -85,6 +86,8 @@ class Client(FakeConnection):
         self.subscribed: dict[str, bool] = {}
         self.patterns: set[str] = set()
         self.provides: set[tuple[str, str]] = set()
+        # The number of offers of each name; only the latest is answered.
+        self.offers: Counter[tuple[str, str]] = Counter()
         self.mood = world.random.choice(("accept", "accept", "decline", "silent", "late"))
         node.clients.append(self)
 
@@ -109,12 +112,13 @@ class Client(FakeConnection):
             self.world.wrong["an offer for a pattern without a listener"] += 1
         if (pattern, name) in self.provides:
             self.world.wrong["an offer of a name that the listener provides"] += 1
+        self.offers[pattern, name] += 1
         delay = LATE if self.mood == "late" else 0.01
         if self.mood != "silent" and self.home is not None:
-            self.home.clock.callLater(delay, self.answer, pattern, name)
+            self.home.clock.callLater(delay, self.answer, pattern, name, self.offers[pattern, name])
 
-    def answer(self, pattern: str, name: str) -> None:
-        if self.home is None or self.closed or pattern not in self.patterns:
+    def answer(self, pattern: str, name: str, offer: int) -> None:
+        if self.home is None or self.closed or pattern not in self.patterns or offer != self.offers[pattern, name]:
             return
         if self.mood == "decline":
             self.home.stage.reject(self, pattern, name)

@@ -255,9 +255,9 @@ class ClusterDemandTests(ClusterCase):
         self.wait()
         self.assertEqual((bob.heard(late), cat.heard(free)), (["ACK LISTEN ^a/"], ["FOUND ^a/ a/1"]))
 
-    def test_late_answer(self) -> None:
+    def test_w34_late_answer(self) -> None:
         """
-        A listener that accepts late provides the name if it has no provider (W34).
+        A listener that accepts late provides the name if it has no provider.
         """
         ann, bob = self.build()
         listener = bob.listener("^a/")
@@ -272,10 +272,10 @@ class ClusterDemandTests(ClusterCase):
         self.wait(GONE)
         self.assertEqual(bob.heard(listener), ["REMOVED ^a/ a/1"])
 
-    def test_late_answer_of_two(self) -> None:
+    def test_w34_late_answer_of_two(self) -> None:
         """
-        If another listener provides the name by then, or the name is not wanted any more, the late one is told to stop
-        (W34).
+         If another listener provides the name by then, or the name is not wanted any more, the late one is told to stop
+        .
         """
         ann, bob, cat = self.build(3)
         late = bob.listener("^a/")
@@ -421,9 +421,27 @@ class FaultTests(ClusterCase):
         found = [line for line in cat.heard(other) if line.startswith("FOUND")]
         self.assertEqual(sorted(found), [f"FOUND ^a/ a/{number}" for number in range(1, 5)])
 
-    def test_asked_node_dies(self) -> None:
+    def test_w35_one_search(self) -> None:
         """
-        If the node that is asked dies, the next one is asked (W38).
+        However long a search on one node takes, no other node is asked meanwhile.
+        """
+        stages = self.build(3, response_timeout=2.0, rematch_interval=None)
+        listeners = [(stage, stage.listener("^a/")) for stage in stages for _ in range(5)]
+        self.wait()
+        stages[0].subscriber("a/1")
+        offered: list[int] = []
+        for _ in range(40):
+            self.wait(1.0)
+            heard = [stage.heard(listener) for stage, listener in listeners]
+            offered += [number for number, lines in enumerate(heard) if "FOUND ^a/ a/1" in lines]
+            running = [stage for stage in stages if "a/1" in stage.listeners._assignment.searches]
+            self.assertLessEqual(len(running), 1)
+        self.assertEqual(sorted(offered), list(range(15)))
+        self.assertEqual(len({number // 5 for number in offered[:5]} | {number // 5 for number in offered[5:10]}), 2)
+
+    def test_w38_asked_node_dies(self) -> None:
+        """
+        If the node that is asked dies, the next one is asked.
         """
         ann, bob, cat = self.build(3, response_timeout=1000.0)
         name = self.name_of(0)
@@ -522,9 +540,9 @@ class FaultTests(ClusterCase):
         self.assertEqual((bob.heard(late), cat.heard(provider)), ([f"REMOVED ^a/ {name}"], []))
         self.assertEqual(lost.count("end.r"), 4)
 
-    def test_lost_asks_and_answers(self) -> None:
+    def test_w46_lost_messages(self) -> None:
         """
-        An ask, and an answer, that got lost are repeated; the listeners are offered the name once (W46).
+        An ask, and an answer, that got lost are repeated; the listeners are offered the name once.
         """
         for kind, sender in (("search.r", 0), ("unprovided.r", 1), ("report", 1)):
             ann, bob, cat = self.build(3)
@@ -541,10 +559,10 @@ class FaultTests(ClusterCase):
             self.assertEqual(bob.heard(first), [f"FOUND ^a/ {name}", f"TIMEOUT {name}"])
             self.assertEqual(cat.heard(second), [f"FOUND ^a/ {name}", f"TIMEOUT {name}"])
 
-    def test_bus_lost(self) -> None:
+    def test_w46_bus_lost(self) -> None:
         """
-        While the bus of a node is lost, its listeners go on; what has changed meanwhile is made up for when it is back
-        (W41, W46).
+         While the bus of a node is lost, its listeners go on; what has changed meanwhile is made up for when it is back
+        .
         """
         ann, bob, cat = self.build(3)
         names = [self.name_of(number) for number in range(3)]
@@ -570,9 +588,34 @@ class FaultTests(ClusterCase):
         self.assertEqual([self.providers(name) for name in names], [[], [1], [1]])
         self.assertEqual(cat.heard(other), [])
 
-    def test_malformed(self) -> None:
+    def test_w41_no_ghosts(self) -> None:
         """
-        A row about a partition that does not exist, or of an old owner, is not served.
+        Subscribers of two nodes that come and go leave nothing behind.
+        """
+        ann, bob, cat = self.build(3)
+        provider = cat.listener("^a/")
+        self.wait()
+        for round in range(3):
+            first, second = ann.subscriber("a/1"), bob.subscriber("a/1")
+            self.wait()
+            cat.accept(provider, "^a/", "a/1")
+            self.wait()
+            first.close()
+            self.wait(GONE)
+            again = ann.subscriber("a/1")
+            self.wait()
+            again.close()
+            self.wait(GONE)
+            self.assertEqual(cat.heard(provider), ["FOUND ^a/ a/1"], round)
+            second.close()
+            self.wait(GONE)
+            self.assertEqual(cat.heard(provider), ["REMOVED ^a/ a/1"], round)
+            self.assertEqual(self.providers("a/1"), [])
+
+    def test_w45_old_owner(self) -> None:
+        """
+        A node that takes itself for the owner of a name, and is not any more, is not obeyed. Nor is a row about a
+        partition that does not exist.
         """
         ann, bob = self.build()
         listener = bob.listener("a")
