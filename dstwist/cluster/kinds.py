@@ -1,16 +1,16 @@
 """
-The kinds of names in the directory, and the letters of subjects.
+The letters for the kinds of names in the directory, and for the subjects of the bus. No other module has its own.
 
-=========  ===================  ====================================================================================
-kind       names                a node holds such a name while
-=========  ===================  ====================================================================================
-C{u}       users                the user is online here
-C{p}       procedures           a client here provides the procedure
-C{e} C{r}  events, records      a client here is subscribed, and a pattern of any node matches
-C{f} C{s}  events, records      a listener here provides the name
-=========  ===================  ====================================================================================
-
-The subjects of events and records begin with C{e} and C{r} as well.
+=========  ===================  ==================================================  ==================================
+letter     names                in the directory: a node holds such a name while    as the first letter of a subject
+=========  ===================  ==================================================  ==================================
+C{u}       users                the user is online here                             --
+C{p}       procedures           a client here provides the procedure                --
+C{e}       events               a client here is subscribed, and a pattern of any   the events under the name
+                                node matches
+C{r}       records              the same                                            news of the record
+C{f} C{s}  events, records      a listener here provides the name                   --
+=========  ===================  ==================================================  ==================================
 """
 
 from __future__ import annotations

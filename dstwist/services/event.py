@@ -32,6 +32,7 @@ from enum import IntEnum
 from zope.interface import implementer
 
 from dstwist.cluster import event_news
+from dstwist.cluster.kinds import EVENT
 from dstwist.cluster.node import ClusterNode
 from dstwist.interfaces import IRequester, ITopicService
 from dstwist.log import Logger, shown
@@ -39,9 +40,6 @@ from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
-
-#: The letter of the subjects of events on the bus.
-SUBJECTS = "e"
 
 _EVENT = Topic.EVENT
 _EMIT = EventAction.EMIT
@@ -67,7 +65,7 @@ class EventService:
         # With one node there is nothing to publish. Even a call that does nothing would cost each event some per cent.
         self._publish_remote: Callable[[str, bytes], object] | None = None
         if cluster is not None:
-            subjects = cluster.subjects(SUBJECTS, self._received, _missed)
+            subjects = cluster.subjects(EVENT, self._received, _missed)
             subscriptions.use_subjects(subjects)
             self._publish_remote = subjects.publish
         self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {

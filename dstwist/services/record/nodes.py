@@ -38,6 +38,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.cluster.comparison import Comparison
 from dstwist.cluster.fields import list_of, text
+from dstwist.cluster.kinds import RECORD
 from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.record_news import MISSING, UNKNOWN, Change, News, NewsGate
 from dstwist.cluster.unsent_news import UnsentNews
@@ -49,9 +50,6 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers, node_news
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.queue import RecordQueue, Step
-
-#: The letter of the subjects of records.
-SUBJECTS = "r"
 
 #: The kind of the direct message about records that another program has changed.
 NOTIFY = "notify"
@@ -119,7 +117,7 @@ class RecordNodes:
         self._membership = cluster.membership
         self._names_per_item = cluster.settings.names_per_item
         self._max_waiting = cluster.settings.max_early_news
-        self._subjects = cluster.subjects(SUBJECTS, self._received, self._late)
+        self._subjects = cluster.subjects(RECORD, self._received, self._late)
         self._gate = gate = NewsGate(clock, cluster.settings, self._passed, self._read, self._tell, _went_back)
         self._comparison = Comparison(gate, heads, clock, cluster.settings)
         self._unsent = UnsentNews(cluster.bus, clock, cluster.settings, self._tell_to_look)

@@ -15,11 +15,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.cluster.digest import State
+from dstwist.cluster.kinds import PROCEDURE
 from dstwist.cluster.node import ClusterNode
 from dstwist.scheduling.deadlines import Deadlines
-
-#: The kind of the names of procedures in the directory.
-KIND = "p"
 
 
 class ProvidedNames:
@@ -51,11 +49,11 @@ class ProvidedNames:
 
         @return: fires when the client may be told that it provides C{name}; C{None}: at once.
         """
-        self._directory.hold(KIND, name)
+        self._directory.hold(PROCEDURE, name)
         if self._bus.is_lost:
             return None
         self._watch(name)
-        state = self._directory.state(KIND, name)
+        state = self._directory.state(PROCEDURE, name)
         if state is not None and self._membership.node in state[1]:
             # Its last provider has left just now.
             return None
@@ -67,7 +65,7 @@ class ProvidedNames:
         """
         C{name} has no provider on this node any more.
         """
-        self._directory.release(KIND, name)
+        self._directory.release(PROCEDURE, name)
         self._confirm(name)
 
     def told(self, name: str, state: State) -> None:

@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster.digest import GONE, State
+from dstwist.cluster.kinds import PROCEDURE
 from dstwist.cluster.messages import Item
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import RpcSettings
@@ -40,7 +41,7 @@ from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.services.rpc import node_messages as messages
 from dstwist.services.rpc.calls import Call, Provider
-from dstwist.services.rpc.provided_names import KIND, ProvidedNames
+from dstwist.services.rpc.provided_names import ProvidedNames
 from dstwist.services.rpc.running_calls import RunningCalls
 from dstwist.services.rpc.waiting import WaitingCalls
 
@@ -150,7 +151,7 @@ class RemoteProviders:
         handle(messages.REJECT, messages.ATTEMPT_FIELDS, self._rejected)
         handle(messages.LOST, messages.ATTEMPT_FIELDS, self._lost)
         handle(messages.ANOTHER, messages.ATTEMPT_FIELDS, self._restarted)
-        directory.on_told(KIND, self._told)
+        directory.on_told(PROCEDURE, self._told)
         membership.observe(self._membership_changed)
         cluster.bus.observe(lambda: None, self._look)
 
@@ -161,7 +162,7 @@ class RemoteProviders:
         if self._stopped:
             return ()
         self._watch(name)
-        state = self._directory.state(KIND, name)
+        state = self._directory.state(PROCEDURE, name)
         return () if self._is_nowhere_else(state) else self._reachable(state) or (self._waiting,)
 
     def stop(self) -> None:
@@ -209,7 +210,7 @@ class RemoteProviders:
         return str(self._attempts)
 
     def _is_told_of(self, name: str, node: str) -> bool:
-        state = self._directory.state(KIND, name)
+        state = self._directory.state(PROCEDURE, name)
         # If nothing is known of the name any more, the node may still provide it.
         return state is None or node in state[1]
 
@@ -217,7 +218,7 @@ class RemoteProviders:
         if name in self._watched:
             self._called.add(name)
             return
-        self._directory.watch(KIND, name)
+        self._directory.watch(PROCEDURE, name)
         self._watched.add(name)
         if len(self._watched) > MAX_WATCHED:
             self._called.clear()
@@ -228,7 +229,7 @@ class RemoteProviders:
             self._called.discard(name)
             self._watched.add(name)
         else:
-            self._directory.unwatch(KIND, name)
+            self._directory.unwatch(PROCEDURE, name)
 
     def _told(self, name: str, state: State) -> None:
         if name in self.provided:
@@ -249,7 +250,7 @@ class RemoteProviders:
         """
         for name in names:
             for call in self._waiting.of_name(name):
-                state = self._directory.state(KIND, name)
+                state = self._directory.state(PROCEDURE, name)
                 if not (self._is_nowhere_else(state) or self._reachable(state)):
                     break
                 if self._waiting.running.get(call.provider_id) is call:
