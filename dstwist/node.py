@@ -290,7 +290,8 @@ class Node(NodeService):
         ]
         cluster = self._cluster
         if cluster is not None:
-            waits = cluster.settings.join_timeout
+            # A member that differs may be dead, which shows after leaseTime.
+            waits = cluster.settings.lease_time + cluster.settings.join_timeout
             found.append(Dependency("cluster", cluster, lambda: cluster.description, waits))
         if settings.exit_on_fatal_error:
             watch = LossWatch(

@@ -9,7 +9,11 @@ L{.node}                    the part that one node takes: all of the following t
 L{.joining}                 its start waits until the others have heard of it
 B{members}
 L{.table}                   the membership table: which nodes there are, and which owns each partition
+L{.next_table}              the reasons to change it
 L{.leases}                  which nodes are dead, as one reader sees it
+L{.partition_owners}        the owners that one node knows
+L{.equal_settings}          settings that all nodes need alike
+L{.departure}               the orderly stop of a member
 L{.members}                 the part that this node takes: renews its lease, writes the table if there is a reason
 L{.peers}                   direct messages between members
 L{.messages}, L{.fields}    their format, and the checks of their fields
@@ -32,7 +36,6 @@ L{.bus_memory},             a bus and a table in memory, for nodes of one proces
 L{.table_memory}
 L{.bus_redis}               a bus over the channels of a Redis; the table in a Redis is a part of that store
 L{.outage_buffer}           the payloads that are kept while the bus is lost
-L{.settings}                times and limits
 ==========================  =========================================================================================
 
 Everything but the engines is sans-IO: it is given a clock, and engines behind interfaces

@@ -46,7 +46,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dstwist.cluster.outage_buffer import OutageBuffer
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.config.redis import RedisBusSettings
 from dstwist.errors import StoreError
 from dstwist.interfaces import IBus

@@ -30,7 +30,7 @@ from dstwist.cluster.holdings import Holdings
 from dstwist.cluster.members import Membership
 from dstwist.cluster.owned import Observer, OwnedPartition
 from dstwist.cluster.peers import Peers
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 
 
 class Directory:

@@ -33,8 +33,8 @@ from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, par
 from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES, WATCHES_ALL
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
-from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table import partition_of
+from dstwist.config.cluster import ClusterSettings
 
 T = TypeVar("T")
 

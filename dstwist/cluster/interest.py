@@ -41,7 +41,7 @@ from functools import partial
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
 from dstwist.scheduling.deadlines import Deadlines
 

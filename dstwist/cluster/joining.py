@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.log import Logger, shown
 
 HELLO = "hello"

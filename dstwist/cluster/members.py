@@ -3,28 +3,13 @@ Membership: which nodes are in the cluster, and which of them owns each partitio
 
 The table in the shared store decides (L{dstwist.cluster.table}); the bus only hints that there is a new one. Each
 interval a node renews its lease, and reads the table and all leases, in one operation. Then it writes a new table if it
-has a reason:
-
-====================================  =================================================================================
-reason                                the new table
-====================================  =================================================================================
-this node is not in the table         has it. If it was in the table before, another node has found it dead: it takes
-                                      part as a new node (L{Membership.node})
-a lease has not moved for leaseTime   is without that node; its partitions go to others
-a partition has no owner              gives it to a member whose bus works
-this node has more than its share     gives one of its partitions to another member
-this node is about to stop, or only   gives all its partitions to others
-its bus is lost
-the table is older than the one that  goes on from the known table, with a higher version: L{Table.merged}
-this node knows                       <dstwist.cluster.table.Table.merged>}
-a token is lower than the one that    has a new token for that partition
-this node knows
-====================================  =================================================================================
+has a reason (L{dstwist.cluster.next_table}).
 
 A table is written in place of the one that was read, and of no other, and only if the nodes that it leaves out as dead
 have still the leases that were read. If the answer of the store is lost, the next reading shows the outcome.
 
-Leases are timed by each reader (L{dstwist.cluster.leases}).
+Leases are timed by each reader (L{dstwist.cluster.leases}). All nodes need the same C{leaseTime}, so each has it in its
+entry of the table. A node that starts, and finds a living member with another one, is refused.
 
 Always true: at most one node may decide about a partition (L{Membership.may_decide}). An owner stops deciding before
 any reader finds it dead, and before it gives a partition away. Two things break this, and the tokens protect the other
@@ -34,16 +19,21 @@ nodes then: a store that has gone back, and a clock that stops while the machine
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from dstwist.cluster.leases import Leases, lease_text
-from dstwist.cluster.settings import ClusterSettings
-from dstwist.cluster.table import Assignment, Member, Table, is_older
+from dstwist.cluster.departure import Departure
+from dstwist.cluster.equal_settings import EqualSettings
+from dstwist.cluster.leases import Leases, OwnLease
+from dstwist.cluster.messages import FORMAT
+from dstwist.cluster.next_table import Writer, next_table
+from dstwist.cluster.partition_owners import PartitionOwners
+from dstwist.cluster.table import Assignment, Member, Table, TableDecoder
+from dstwist.config.cluster import ClusterSettings
+from dstwist.errors import StartError
 from dstwist.interfaces import IBus, IClusterTable, TableReading
 from dstwist.log import Logger
 
@@ -58,7 +48,9 @@ class Membership:
     @ivar node: this node as a member: its address, C{#}, and a number that is random or one higher than before. Only
         one member ever has this text.
     @ivar table: the newest table that this node knows.
-    @ivar assignments: the owner and the token of each partition as far as this node knows, from tables or messages.
+    @ivar assignments: the owner and the token of each partition, as far as this node knows.
+    @ivar owners: the same, with what has changed so far.
+    @ivar went_back: how often the table in the store was older than the one that this node knew.
     @param address: the address of this node on the bus: its name and a random text.
     @param clock: its C{seconds} are those of a clock that is never set, such as C{time.monotonic}.
     """
@@ -77,7 +69,7 @@ class Membership:
     ) -> None:
         self._random = rng if rng is not None else random.Random()
         self._address = address
-        self._member = Member(software, 1)
+        self._member = Member(software, FORMAT, round(settings.lease_time * 1000))
         self._store = store
         self._bus = bus
         self._clock = clock
@@ -85,28 +77,28 @@ class Membership:
         self._number = self._random.getrandbits(32)
         self.node = f"{address}#{self._number}"
         self.table = Table.first(settings.partitions)
-        self.assignments = list(self.table.assignments)
-        # The table of the last reading, which may be older than the newest, and its document.
-        self._read = self._decoded = self.table
-        self._document: bytes | None = None
+        self.owners = PartitionOwners(settings.partitions)
+        self.assignments: Sequence[Assignment] = self.owners.assignments
+        # The table of the last reading, which may be older than the newest.
+        self._read = self.table
+        self._decoder = TableDecoder(settings.partitions)
         # The partitions that this node has tried to give away, and the document it tried to replace with that. It does
         # not decide about them while the attempt may still succeed.
         self._given: set[int] = set()
         self._given_with: bytes | None = None
+        self.went_back = 0
         self._joined = False
-        self._leave = False
         self._stopped = False
-        self._lease_count = 0
-        self._lease_sent: float | None = None
+        self._lease = OwnLease(clock, settings)
         self._bus_lost_since: float | None = None
         self._leases = Leases(settings)
+        self._equal = EqualSettings(self._member, self._leases)
         self._timer: IDelayedCall | None = None
         self._look_again = False
         self._observers: list[Callable[[], object]] = []
         self._announce: Callable[[int], object] = _announce_nothing
         self._starting: Deferred[None] | None = None
-        self._handing_over: Deferred[None] | None = None
-        self._leaving: Deferred[None] | None = None
+        self._departure = Departure()
 
     # -- what other parts ask
 
@@ -124,6 +116,13 @@ class Membership:
         """
         return self.node in self.table.members
 
+    @property
+    def lease_age(self) -> float | None:
+        """
+        How many seconds ago the lease was renewed for the last time; C{None}: there is no lease.
+        """
+        return self._lease.age
+
     def owns(self, partition: int) -> bool:
         """
         Whether this node is the owner of C{partition}, as far as it knows.
@@ -140,8 +139,7 @@ class Membership:
             and self._read.assignments[partition] == assignment
             and partition not in self._given
             and not self._member.leaving
-            and self._lease_sent is not None
-            and self._clock.seconds() < self._lease_sent + self._settings.lease_time - self._settings.lease_margin
+            and self._lease.is_valid
         )
 
     def bus_works(self, node: str) -> bool:
@@ -170,15 +168,11 @@ class Membership:
 
         @return: whether the message counts: its token is not lower than the highest that this node knows.
         """
-        known = self.assignments[partition]
-        if token == known.token:
-            return owner == known.owner
-        if token < known.token:
-            return False
-        self.assignments[partition] = Assignment(owner, token)
-        self.look()
-        self._notify()
-        return True
+        counts = self.owners.heard(partition, owner, token, self.node)
+        if counts is None:
+            self.look()
+            self._notify()
+        return counts is not False
 
     def announced(self, version: int) -> None:
         """
@@ -206,9 +200,8 @@ class Membership:
         @return: fires when the table says so, or when there is no node that can take them.
         """
         self._member = self._member._replace(leaving=True)
-        self._handing_over = Deferred()
         self.look()
-        return self._handing_over
+        return self._departure.hand_over()
 
     def leave(self) -> Deferred[None]:
         """
@@ -216,10 +209,8 @@ class Membership:
 
         @return: fires when the table says so.
         """
-        self._leave = True
-        self._leaving = Deferred()
         self.look()
-        return self._leaving
+        return self._departure.leave()
 
     def stop(self) -> None:
         """
@@ -228,7 +219,7 @@ class Membership:
         self._stopped = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        self._lease_sent = None
+        self._lease.end()
 
     def look(self) -> None:
         """
@@ -247,8 +238,7 @@ class Membership:
         interval = self._settings.lease_interval
         now = self._clock.seconds()
         self._watch_bus(now)
-        self._lease_count += 1
-        renewal = self._store.renew(self.node, lease_text(self._lease_count, self._bus.is_lost))
+        renewal = self._store.renew(self.node, self._lease.next_text(self._bus.is_lost))
         if not renewal.called:
             renewal.addTimeout(interval, self._clock)
         renewal.addCallback(self._received, now).addErrback(self._not_received).addBoth(self._renewed, now)
@@ -270,6 +260,19 @@ class Membership:
             once="the table of the cluster",
         )
 
+    def _not_usable(self, error: ValueError) -> None:
+        problem = f"the membership table cannot be used: {error}"
+        if self._starting is not None:
+            self._refuse_start(StartError(problem))
+        else:
+            self._log.error("CLUSTER | {problem}", problem=problem, event="CLUSTER", once="the table of the cluster")
+
+    def _refuse_start(self, problem: StartError) -> None:
+        self.stop()
+        if self._starting is not None:
+            starting, self._starting = self._starting, None
+            starting.errback(problem)
+
     def _watch_bus(self, now: float) -> None:
         if not self._bus.is_lost:
             self._bus_lost_since = None
@@ -280,22 +283,18 @@ class Membership:
         if self._stopped:
             return None
         try:
-            read = self._decode(reading.document)
+            read = self._decoder.decode(reading.document)
         except ValueError as error:
-            self._log.error(
-                "CLUSTER | the membership table cannot be used: {problem}",
-                problem=error,
-                event="CLUSTER",
-                once="the table of the cluster",
-            )
+            self._not_usable(error)
             return None
         self._leases.read(read.members, reading.leases, sent, self._clock.seconds())
-        self._lease_sent = sent
+        self._lease.accepted(sent)
         self._read = read
         if reading.document != self._given_with:
             self._given.clear()
         stale = read.version < self.table.version or (read.version == self.table.version and read != self.table)
         if stale:
+            self.went_back += 1
             base = self.table.merged(read)
             self._log.warn(
                 "CLUSTER | the membership table has gone back from version {known} to {version}: the store was "
@@ -308,47 +307,36 @@ class Membership:
             base = read
             self._adopt(read)
         if self.node not in base.members and self._joined:
-            if self._leave:
+            if self._departure.leaves:
                 self._left()
                 return None
             self._take_new_number()
             return None
-        self._check_handed_over()
-        return self._write(reading, read, base, stale, sent)
+        self._departure.check(read, self.table, self.node, self._leases.bus_works)
+        if self._starting is not None:
+            try:
+                if not self._equal.may_join(base, sent):
+                    return None
+            except StartError as problem:
+                self._refuse_start(problem)
+                return None
+        return self._write(reading, read, base, sent)
 
-    def _decode(self, document: bytes | None) -> Table:
-        if document == self._document:
-            return self._decoded
-        self._decoded = Table.decode(document, self._settings.partitions)
-        self._document = document
-        return self._decoded
-
-    def _write(
-        self, reading: TableReading, read: Table, base: Table, stale: bool, sent: float
-    ) -> Deferred[None] | None:
+    def _write(self, reading: TableReading, read: Table, base: Table, sent: float) -> Deferred[None] | None:
         """
         Write a new table if there is a reason.
         """
         dead = [node for node in self._leases.dead(sent) if node != self.node]
-        members = {node: member for node, member in base.members.items() if node not in dead}
-        if self._leave:
-            members.pop(self.node, None)
-        else:
-            members[self.node] = self._member
-        usable = {node for node in members if self._leases.bus_works(node)}
-        usable.discard(self.node)
-        if not self._bus.is_lost and not self._leave:
-            usable.add(self.node)
-        yielding = {node for node, member in members.items() if member.leaving}
         lost_since = self._bus_lost_since
-        if lost_since is not None and sent - lost_since >= self._settings.bus_alone_time:
-            yielding.add(self.node)
-        highest = max(assignment.token for assignment in self.assignments)
-        version = max(read.version, self.table.version, highest) + 1
-        new = base.planned(version, members, usable, yielding, self.node).repaired(self.assignments, version)
-        if new.members == read.members and new.assignments == read.assignments and not stale:
+        writer = Writer(
+            self.node,
+            None if self._departure.leaves else self._member,
+            self._bus.is_lost,
+            lost_since is not None and sent - lost_since >= self._settings.bus_alone_time,
+        )
+        new = next_table(read, base, writer, dead, self._leases.bus_works, self.assignments)
+        if new is None:
             return None
-        new = replace(new, version=version, writer=self.node)
         # An earlier attempt to replace the same document may still succeed.
         self._given |= {
             partition
@@ -373,9 +361,8 @@ class Membership:
         self._read = new
         self._adopt(new)
         self._announce(new.version)
-        if not self._owns_any():
-            self._handed_over()
-        if self._leave and self.node not in new.members:
+        self._departure.check(new, new, self.node, self._leases.bus_works)
+        if self._departure.leaves and self.node not in new.members:
             self._left()
 
     def _adopt(self, table: Table) -> None:
@@ -385,14 +372,13 @@ class Membership:
         if table == self.table:
             return
         self.table = table
-        for partition, assignment in enumerate(table.assignments):
-            if not is_older(assignment, self.assignments[partition]):
-                self.assignments[partition] = assignment
+        self.owners.adopt(table, self.node)
         if self.node in table.members:
             self._joined = True
             if self._starting is not None:
                 starting, self._starting = self._starting, None
                 starting.callback(None)
+            self._equal.check(table)
         self._notify()
 
     def _take_new_number(self) -> None:
@@ -407,45 +393,17 @@ class Membership:
         self._joined = False
         self._number += 1
         self.node = f"{self._address}#{self._number}"
-        self._lease_sent = None
+        self._lease.end()
         self._notify()
         self._timer = self._clock.callLater(0, self._renew)
 
-    def _check_handed_over(self) -> None:
-        if self._handing_over is None:
-            return
-        takers = [
-            node
-            for node, member in self.table.members.items()
-            if node != self.node and not member.leaving and self._leases.bus_works(node)
-        ]
-        if not takers or not self._owns_any():
-            self._handed_over()
-
-    def _owns_any(self) -> bool:
-        return any(assignment.owner == self.node for assignment in self._read.assignments)
-
-    def _handed_over(self) -> None:
-        if self._handing_over is not None:
-            handing_over, self._handing_over = self._handing_over, None
-            handing_over.callback(None)
-
     def _left(self) -> None:
         self.stop()
-        if self._leaving is not None:
-            leaving, self._leaving = self._leaving, None
-            leaving.callback(None)
+        self._departure.left()
 
     def _notify(self) -> None:
         for changed in self._observers:
             changed()
-
-
-def address_of(node: str) -> str:
-    """
-    The address of a member on the bus.
-    """
-    return node.rpartition("#")[0]
 
 
 def _announce_nothing(version: int) -> None:

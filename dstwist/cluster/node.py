@@ -31,8 +31,9 @@ from dstwist.cluster.directory import Directory
 from dstwist.cluster.joining import Joining
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
-from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.subjects import AllSubjects, Subjects
+from dstwist.config.cluster import ClusterSettings
+from dstwist.errors import StartError
 from dstwist.interfaces import IBus, IClusterTable, ILifecycle
 from dstwist.log import Logger, shown
 
@@ -88,7 +89,11 @@ class ClusterNode:
 
     async def _start(self) -> None:
         await self.bus.start()
-        await self.membership.start()
+        try:
+            await self.membership.start()
+        except StartError:
+            await self.bus.stop()
+            raise
         self.directory.start()
         await self._joining.wait()
 

@@ -35,7 +35,7 @@ from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
 from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES
 from dstwist.cluster.messages import Item
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 
 #: How much later than the owner a member may seem to have released a name, in lease intervals.
 SLACK_INTERVALS = 0.25

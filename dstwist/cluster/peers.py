@@ -27,9 +27,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster import messages
 from dstwist.cluster.fields import Check, number
-from dstwist.cluster.members import Membership, address_of
+from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.cluster.table import address_of
+from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
 from dstwist.log import Logger, shown
 

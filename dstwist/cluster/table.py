@@ -45,11 +45,13 @@ class Member(NamedTuple):
 
     @ivar software: its version of dstwist.
     @ivar format: the highest format of messages that it knows.
+    @ivar lease_time: its C{leaseTime}, in milliseconds.
     @ivar leaving: it is about to stop, and takes no partitions.
     """
 
     software: str
     format: int
+    lease_time: int
     leaving: bool = False
 
 
@@ -116,8 +118,12 @@ class Table:
             table = cls(read["version"], read["writer"], members, assignments)
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"not a membership table: {error!r}") from error
-        if len(assignments) != partitions or not isinstance(table.version, int):
+        if not isinstance(table.version, int):
             raise ValueError("not a membership table")
+        if len(assignments) != partitions:
+            raise ValueError(
+                f"{table.writer} spreads names over {len(assignments)} partitions, and this node over {partitions}"
+            )
         return table
 
     def merged(self, stale: Table) -> Table:
@@ -169,6 +175,33 @@ class Table:
             if node != owners[partition]:
                 assignments[partition] = Assignment(node, version)
         return replace(self, members=members, assignments=tuple(assignments))
+
+
+class TableDecoder:
+    """
+    Decodes documents, most of which are the same as the one before.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._document: bytes | None = None
+        self._table = Table.first(partitions)
+
+    def decode(self, document: bytes | None) -> Table:
+        """
+        L{Table.decode}.
+        """
+        if document != self._document:
+            self._table = Table.decode(document, self._partitions)
+            self._document = document
+        return self._table
+
+
+def address_of(node: str) -> str:
+    """
+    The address of a member on the bus.
+    """
+    return node.rpartition("#")[0]
 
 
 def is_older(assignment: Assignment, known: Assignment) -> bool:

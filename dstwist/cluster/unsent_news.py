@@ -23,7 +23,7 @@ from itertools import islice
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
 
 #: How many names are remembered.

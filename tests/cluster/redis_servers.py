@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from dstwist.cluster.bus_redis import RedisBus, make_bus
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.config.redis import RedisBusSettings
 from tests.cluster.bus_contract import BusTestCase
 from tests.redis_server import RedisServer

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from dstwist.cluster.bus_redis import RedisBus
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.config.redis import RedisBusSettings
 from dstwist.redis.link import RedisLink
 from dstwist.redis.subscriber import Subscriber

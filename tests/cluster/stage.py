@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
 from dstwist.cluster.node import ClusterNode
-from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table_memory import MemoryTable
+from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import TableReading
 from tests.cluster.simulation.time import Time
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from dstwist.cluster.bus_redis import RedisBus
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import StoreError
 from tests.cluster import bus_contract
 from tests.cluster.redis_stage import ScriptedBusTestCase, StartedBusTestCase

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import ConnectionBroken
 from dstwist.redis.link import RedisLink
 from tests.cluster.redis_stage import StartedBusTestCase

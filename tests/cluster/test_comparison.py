@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.comparison import Comparison
 from dstwist.cluster.record_news import NewsGate
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import StoreError
 from dstwist.record import Record
 

@@ -15,8 +15,8 @@ from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item, encode
 from dstwist.cluster.owned import OwnedPartition
 from dstwist.cluster.peers import Peers
-from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table_memory import MemoryTable
+from dstwist.config.cluster import ClusterSettings
 from tests.cluster.simulation.time import Time
 
 SETTINGS = ClusterSettings(partitions=4, grace={"u": 2.0})

@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.cluster.digest import GONE, State
 from dstwist.cluster.holdings import Holdings
 from dstwist.cluster.messages import Item
-from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table import Assignment
+from dstwist.config.cluster import ClusterSettings
 
 SETTINGS = ClusterSettings(partitions=1, grace={"u": 2.0}, names_per_item=2)
 

@@ -4,10 +4,11 @@ Tests for L{dstwist.cluster.leases}.
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster.leases import Leases, lease_text
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.cluster.leases import Leases, OwnLease, lease_text
+from dstwist.config.cluster import ClusterSettings
 
 
 class LeasesTests(SynchronousTestCase):
@@ -71,3 +72,40 @@ class LeasesTests(SynchronousTestCase):
         self.read(0, ann=lease_text(1, False), bob=lease_text(2, True))
         self.assertEqual([self.leases.bus_works(node) for node in ("ann", "bob", "cat")], [True, False, False])
         self.assertEqual([self.leases.lease(node) for node in ("ann", "cat")], [b"1+", None])
+
+
+class OwnLeaseTests(SynchronousTestCase):
+    """
+    L{OwnLease}.
+    """
+
+    def test_valid(self) -> None:
+        """
+        A lease is valid from the request that the store has accepted, for leaseTime less a margin.
+        """
+        clock = Clock()
+        lease = OwnLease(clock, ClusterSettings(lease_time=6, lease_margin=0.6))
+        self.assertEqual((lease.is_valid, lease.age), (False, None))
+        clock.advance(1)
+        lease.accepted(0.5)
+        self.assertEqual((lease.is_valid, lease.age), (True, 0.5))
+        clock.advance(4.8)
+        self.assertTrue(lease.is_valid)
+        clock.advance(0.2)
+        self.assertFalse(lease.is_valid)
+
+    def test_end(self) -> None:
+        """
+        There may be no lease any more.
+        """
+        lease = OwnLease(Clock(), ClusterSettings())
+        lease.accepted(0)
+        lease.end()
+        self.assertEqual((lease.is_valid, lease.age), (False, None))
+
+    def test_text(self) -> None:
+        """
+        Each renewal has another text.
+        """
+        lease = OwnLease(Clock(), ClusterSettings())
+        self.assertEqual([lease.next_text(False), lease.next_text(True)], [b"1+", b"2-"])

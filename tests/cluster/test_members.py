@@ -13,15 +13,16 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
-from dstwist.cluster.members import Membership, address_of
-from dstwist.cluster.settings import ClusterSettings
-from dstwist.cluster.table import Table
+from dstwist.cluster.members import Membership
+from dstwist.cluster.table import Table, address_of
 from dstwist.cluster.table_memory import MemoryTable
-from dstwist.errors import StoreError
+from dstwist.config.cluster import ClusterSettings
+from dstwist.errors import StartError, StoreError
 from dstwist.interfaces import TableReading
 from tests.logs import Lines
 
 PARTITIONS = 4
+SETTINGS = ClusterSettings(partitions=PARTITIONS)
 
 
 class FailingTable(MemoryTable):
@@ -57,15 +58,20 @@ class MembershipTests(SynchronousTestCase):
         self.lines = Lines(self)
         self.seed = 0
 
-    def node(self, name: str) -> Membership:
+    def make_node(self, name: str, settings: ClusterSettings = SETTINGS) -> Membership:
         """
-        A node that takes part.
+        A node that has not started.
         """
         self.seed += 1
         bus = self.buses[name] = self.network.bus()
         bus.start()
-        settings = ClusterSettings(partitions=PARTITIONS)
-        node = Membership(name, "1.0", self.store, bus, self.clock, settings, random.Random(self.seed))
+        return Membership(name, "1.0", self.store, bus, self.clock, settings, random.Random(self.seed))
+
+    def node(self, name: str) -> Membership:
+        """
+        A node that takes part.
+        """
+        node = self.make_node(name)
         self.successResultOf(node.start())
         return node
 
@@ -101,6 +107,41 @@ class MembershipTests(SynchronousTestCase):
         self.wait(6)
         self.assertEqual((self.decided(ann), self.decided(bob)), (2, 2))
         self.assertEqual(ann.members, bob.members)
+
+    def test_other_lease_time(self) -> None:
+        """
+        A node with another leaseTime than a living member does not join.
+        """
+        ann = self.node("ann")
+        bob = self.make_node("bob", ClusterSettings(partitions=PARTITIONS, lease_time=9))
+        starting = bob.start()
+        self.wait(2.5)
+        error = self.failureResultOf(starting, StartError)
+        self.assertIn(f"cluster.leaseTime is 9000 here and 6000 at node {ann.node}", str(error.value))
+        self.wait(20)
+        self.assertEqual([*ann.members], [ann.node])
+
+    def test_other_lease_time_dead(self) -> None:
+        """
+        It joins if all other members are dead: they are left from before leaseTime was changed.
+        """
+        ann = self.node("ann")
+        ann.stop()
+        bob = self.make_node("bob", ClusterSettings(partitions=PARTITIONS, lease_time=9))
+        starting = bob.start()
+        self.wait(9)
+        self.assertNoResult(starting)
+        self.wait(3)
+        self.successResultOf(starting)
+        self.assertEqual([*bob.members], [bob.node])
+
+    def test_other_partitions(self) -> None:
+        """
+        A node that spreads names over another number of partitions does not join.
+        """
+        ann = self.node("ann")
+        error = self.failureResultOf(self.make_node("bob", ClusterSettings(partitions=8)).start(), StartError)
+        self.assertIn(f"{ann.node} spreads names over 4 partitions, and this node over 8", str(error.value))
 
     def test_death(self) -> None:
         """

@@ -4,10 +4,13 @@ Tests for L{dstwist.cluster.node}.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.cluster.digest import State
+from dstwist.errors import StartError
 from dstwist.interfaces import ILifecycle
 from tests.cluster.stage import Stage
 from tests.logs import Lines
@@ -74,6 +77,18 @@ class NodeTests(SynchronousTestCase):
         stopped = self.ann.stop()
         self.stage.advance(7)
         self.successResultOf(stopped)
+
+    def test_refused(self) -> None:
+        """
+        A node that is refused, because it has another leaseTime, stops what it has started.
+        """
+        self.stage.start(self.ann, self.bob)
+        self.stage.settings = replace(self.stage.settings, lease_time=9)
+        cat = self.stage.make_node()
+        started = cat.start()
+        self.stage.advance(3)
+        self.failureResultOf(started, StartError)
+        self.assertTrue(cat.bus.is_lost)
 
     def test_stop_early(self) -> None:
         """

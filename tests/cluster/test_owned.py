@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.messages import Item
 from dstwist.cluster.owned import Observer, OwnedPartition
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 
 SETTINGS = ClusterSettings(lease_interval=0.4, grace={"u": 2.0}, names_per_item=2, absence_timeout=30)
 

@@ -14,8 +14,8 @@ from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item, encode
 from dstwist.cluster.peers import CHARACTERS_PER_TURN, Peers
-from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.table_memory import MemoryTable
+from dstwist.config.cluster import ClusterSettings
 from tests.fakes import BusyClock
 from tests.logs import Lines
 

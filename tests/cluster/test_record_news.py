@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.record_news import MISSING, UNKNOWN, Change, News, NewsGate
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import StoreError
 from dstwist.record import Record
 

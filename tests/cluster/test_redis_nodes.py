@@ -14,7 +14,7 @@ from dstwist.cluster.digest import State
 from dstwist.cluster.directory import Directory
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.config.redis import RedisBusSettings
 from dstwist.redis.link import RedisLink
 from dstwist.store.redis_table import RedisTable

@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.table import Assignment, Member, Table, partition_of
 
-ANN = Member("1.0", 1)
-BOB = Member("1.1", 2, leaving=True)
+ANN = Member("1.0", 1, 6000)
+BOB = Member("1.1", 2, 9000, leaving=True)
 
 
 def table(owners: str, version: int = 5, tokens: tuple[int, ...] = ()) -> Table:

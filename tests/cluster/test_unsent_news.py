@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster import unsent_news
 from dstwist.cluster.bus_memory import MemoryNetwork
-from dstwist.cluster.settings import ClusterSettings
 from dstwist.cluster.unsent_news import UnsentNews
+from dstwist.config.cluster import ClusterSettings
 from tests.fakes import BusyClock
 
 

@@ -18,7 +18,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from dstwist.cluster.record_news import MISSING
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import StoreError
 from tests.cluster.simulation import checks
 from tests.cluster.simulation.arbiter import Arbiter

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dstwist.cluster.record_news import Change, News
-from dstwist.cluster.settings import ClusterSettings
+from dstwist.config.cluster import ClusterSettings
 from dstwist.protocol.message import Message
 from dstwist.services.record import node_news
 from dstwist.services.record.nodes import NOTIFY
