@@ -66,6 +66,8 @@ class Holdings:
         self._told = told
         self._entries = [DigestedSet() for _ in range(settings.partitions)]
         self._states = [DigestedStates() for _ in range(settings.partitions)]
+        # In how many partitions the end of each kind has been told.
+        self._ends: dict[str, int] = {}
         # The changes of this turn, and whether each entry was added.
         self._changes: dict[int, dict[str, bool]] = {}
         self._call: IDelayedCall | None = None
@@ -119,7 +121,9 @@ class Holdings:
         for partition, states in enumerate(self._states):
             self._change_in(partition, WATCHES_ALL + kind, False)
             self._change_in(partition, WATCHES + ALL_TOLD + kind, False)
-            states.drop(ALL_TOLD + kind)
+            if ALL_TOLD + kind in states:
+                states.drop(ALL_TOLD + kind)
+                self._ends[kind] -= 1
             forgotten = []
             for key, state in [(key, state) for key, state in states.items() if key[0] == kind]:
                 if not self._watches(partition, key):
@@ -138,7 +142,7 @@ class Holdings:
         """
         Whether all owners have told the names of C{kind}, so that all other names are gone.
         """
-        return all(ALL_TOLD + kind in states for states in self._states)
+        return self._ends.get(kind) == len(self._states)
 
     def known(self, kind: str) -> Iterator[str]:
         """
@@ -291,6 +295,8 @@ class Holdings:
         state: State = (code == 1, tuple(holders))
         if state != before:
             states.put(key, state)
+            if before is None and key[0] == ALL_TOLD:
+                self._ends[key[1:]] = self._ends.get(key[1:], 0) + 1
             self._told(key[0], key[1:], state)
 
     def stop(self) -> None:
