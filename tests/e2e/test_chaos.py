@@ -44,7 +44,8 @@ class ChaosTests(TestCase):
         book = await self.chaos(FAULTS, random.SystemRandom().getrandbits(32))
         self.assertEqual(book.problems, [], self.text)
         self.assertGreater(book.counts["calls with RESPONSE"], 100)
-        self.assertGreater(book.counts["joins"], 10)
+        for happened in ("joins", "writes acknowledged", "versions seen", "events", "names accepted"):
+            self.assertGreater(book.counts[happened], 10, happened)
 
     async def test_noticed(self) -> None:
         """

@@ -7,7 +7,10 @@ L{.faults}     what may happen to them
 L{.client}     a client of either generation, that connects again when its node has gone
 L{.book}       what clients were told, and what may not be
 L{.presence},  the clients of one topic each: what they do under load, and what must hold
-L{.rpc}
+L{.rpc},
+L{.records},
+L{.events},
+L{.listening}
 L{.run}        rounds of load, fault, and rest
 =============  ========================================================================================================
 

@@ -14,6 +14,7 @@ class Book:
 
     @ivar online: how many connections each user has.
     @ivar is_calm: whether no node can be found dead in this round: then no user leaves who has not gone.
+    @ivar left: the users who have logged out in this round.
     @ivar counts: how often what happened, for the last line of the output.
     @ivar problems: what must not happen, and did.
     """
@@ -21,6 +22,7 @@ class Book:
     def __init__(self, tell: Callable[[str], object] = lambda problem: None) -> None:
         self.online: Counter[str] = Counter()
         self.is_calm = False
+        self.left: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
         self._tell = tell

@@ -6,7 +6,11 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
 
 from twisted.internet import protocol
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
@@ -16,13 +20,38 @@ from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
 from dstwist.protocol.message import Message
 from tests.e2e.chaos.book import Book
 from tests.e2e.chaos.cluster import Cluster
+from tests.e2e.chaos.record_book import RecordBook
 from tests.nodes.client import GENERATIONS, client_frame, server_frame
+
+_A = TypeVar("_A", bound="Actor")
 
 #: After how long a client connects again.
 RETRY_SECONDS = 0.1
 
 #: How often a client that says nothing else says that it is there.
 HEARTBEAT_SECONDS = 10.0
+
+#: How much of what a client said and heard is kept.
+_TRACE_LENGTH = 1000
+_EMPTY_FIELD = re.compile(r", \w+=(None|\(\))(?=[,)])")
+
+
+@dataclass
+class Stage:
+    """
+    All that actors share.
+
+    @ivar rests: how many rests there have been; events say in which one they were emitted.
+    @ivar is_sure: whether everything was found as it must be in this rest, so that no event may be missed.
+    """
+
+    reactor: Any
+    cluster: Cluster
+    book: Book
+    records: RecordBook
+    actors: list[Actor] = field(default_factory=list)
+    rests: int = 0
+    is_sure: bool = False
 
 
 class Wire(protocol.Protocol):
@@ -91,7 +120,7 @@ class Wire(protocol.Protocol):
                 self.say(Message(Topic.CONNECTION, ConnectionAction.PONG))
         elif message.topic is not Topic.AUTH:
             if not self.left:
-                self._actor.heard(message)
+                self._actor.hear(message)
         elif message.action is AuthAction.AUTH_SUCCESSFUL:
             self.is_ready = True
             self._actor.ready(self)
@@ -104,16 +133,19 @@ class Actor:
     @ivar user: the user that it logs in as.
     @ivar node: the node that it connects to.
     @ivar wire: its connection, once it has logged in.
+    @ivar trace: what it has said and heard.
     """
 
-    def __init__(self, reactor: Any, name: str, generation: str, node: str, cluster: Cluster, book: Book) -> None:
-        self.reactor = reactor
+    def __init__(self, stage: Stage, name: str, generation: str, node: str) -> None:
+        self.stage = stage
+        self.reactor = stage.reactor
         self.name = self.user = name
         self.generation = generation
         self.node = node
-        self.cluster = cluster
-        self.book = book
+        self.cluster = stage.cluster
+        self.book = stage.book
         self.random = random.Random(name)
+        self.trace: deque[str] = deque(maxlen=_TRACE_LENGTH)
         self.wire: Wire | None = None
         self._ended = False
         self._said = 0.0
@@ -135,12 +167,15 @@ class Actor:
         """
         if self.wire is not None:
             self._said = self.reactor.seconds()
+            for message in messages:
+                self._trace(f"> {message}")
             self.wire.say(*messages)
 
     def ready(self, wire: Wire) -> None:
         """
         The client has logged in.
         """
+        self._trace(f"logged in at {self.node} as {self.user}")
         self.wire = wire
         self.book.come(self.user)
         self.logged_in()
@@ -149,6 +184,7 @@ class Actor:
         """
         A connection has ended.
         """
+        self._trace(f"disconnected: {reason.getErrorMessage()}")
         if wire.is_ready:
             self.book.go(self.user)
         if not wire.left and not self._ended and self.node not in self.cluster.down:
@@ -163,8 +199,29 @@ class Actor:
         End the connection. The actor connects again.
         """
         if self.wire is not None:
+            self.book.left.add(self.user)
             self.wire.left = True
             self.wire.transport.loseConnection()
+
+    def hear(self, message: Message) -> None:
+        """
+        The server says something.
+        """
+        self._trace(f"< {message}")
+        self.heard(message)
+
+    def _trace(self, text: str) -> None:
+        self.trace.append(f"{datetime.fromtimestamp(self.reactor.seconds()).time()} {_shortened(text)}")
+
+    def others(self, kind: type[_A]) -> list[_A]:
+        """
+        The other actors of a kind that are logged in.
+        """
+        return [
+            actor
+            for actor in self.stage.actors
+            if isinstance(actor, kind) and actor is not self and actor.wire is not None
+        ]
 
     def end(self) -> None:
         """
@@ -207,9 +264,19 @@ class Actor:
         The server says something.
         """
 
+    def begin_epoch(self) -> None:
+        """
+        There are new records.
+        """
+
     def begin_rest(self) -> None:
         """
         There is no load from now on.
+        """
+
+    def begin_sure(self) -> None:
+        """
+        All was found as it must be. What the actor does now has to reach all others.
         """
 
     def ask(self) -> None:
@@ -222,3 +289,7 @@ class Actor:
         What is not as it must be at rest.
         """
         return []
+
+
+def _shortened(text: str) -> str:
+    return _EMPTY_FIELD.sub("", text)[:300]

@@ -17,9 +17,13 @@ from twisted.internet.task import LoopingCall, deferLater
 
 from tests.e2e.chaos import faults
 from tests.e2e.chaos.book import Book
-from tests.e2e.chaos.client import Actor
+from tests.e2e.chaos.client import Actor, Stage
 from tests.e2e.chaos.cluster import Cluster
+from tests.e2e.chaos.events import Emitter
+from tests.e2e.chaos.listening import Listener, Wanter, wrong_providers
 from tests.e2e.chaos.presence import NamedWatcher, Visitor, Watcher
+from tests.e2e.chaos.record_book import RecordBook
+from tests.e2e.chaos.records import Reader, Subscriber, Writer
 from tests.e2e.chaos.rpc import Caller, Provider
 
 #: How long it may take until all is as it must be, once bus, store and nodes are back.
@@ -34,6 +38,9 @@ LOOK_SECONDS = 0.02
 MOST_LOAD_SECONDS = 0.8
 LOAD_AFTER_SECONDS = 0.3
 
+#: After how many rounds there are new records.
+EPOCH_ROUNDS = 3
+
 #: The clients of each node: class and generation.
 CLIENTS: tuple[tuple[type[Actor], str], ...] = (
     (Visitor, "v4"),
@@ -46,6 +53,17 @@ CLIENTS: tuple[tuple[type[Actor], str], ...] = (
     (Provider, "v3"),
     (Caller, "v4"),
     (Caller, "v3"),
+    (Writer, "v4"),
+    (Writer, "v3"),
+    (Reader, "v4"),
+    (Subscriber, "v4"),
+    (Subscriber, "v3"),
+    (Emitter, "v4"),
+    (Emitter, "v3"),
+    (Listener, "v4"),
+    (Listener, "v3"),
+    (Wanter, "v4"),
+    (Wanter, "v3"),
 )
 
 
@@ -72,15 +90,18 @@ class ChaosTest:
         self._random = random.Random(seed)
         self._tell = tell
         self._kinds = kinds
+        self._logs = logs
         self._patience = patience
         self._slowest = 0.0
-        self.book = Book(lambda problem: tell(f"    PROBLEM: {problem}"))
-        self.cluster = Cluster(reactor, logs, tier=tier)
-        self.actors = [
-            kind(reactor, f"{kind.__name__.lower()}-{generation}-{name}", generation, name, self.cluster, self.book)
-            for name in self.cluster.names
-            for kind, generation in CLIENTS
+        self.book = book = Book(lambda problem: tell(f"    PROBLEM: {problem}"))
+        self.cluster = cluster = Cluster(reactor, logs, tier=tier)
+        clients = [(kind, generation, name) for name in cluster.names for kind, generation in CLIENTS]
+        writers = tuple(_name(*client) for client in clients if client[0] is Writer)
+        self._stage = stage = Stage(reactor, cluster, book, RecordBook(book, cluster, writers, seed))
+        stage.actors += [
+            kind(stage, _name(kind, generation, name), generation, name) for kind, generation, name in clients
         ]
+        self.actors = stage.actors
 
     async def run(self, count: int) -> Book:
         """
@@ -98,7 +119,7 @@ class ChaosTest:
                 round_faults = faults.plan(self._random, self.cluster.names, self._kinds)
                 text = f"{number}: {' + '.join(map(str, round_faults))}"
                 self._tell(text)
-                self.book.is_calm = not any(fault.is_of_nodes for fault in round_faults)
+                self._begin_round(number, round_faults)
                 acting.start(ACT_SECONDS)
                 await deferLater(self._reactor, self._random.uniform(0.1, MOST_LOAD_SECONDS))
                 await faults.run(self.cluster, round_faults, self._reactor)
@@ -116,36 +137,78 @@ class ChaosTest:
             for actor in self.actors:
                 actor.end()
             await self.cluster.end()
+            if self.book.problems:
+                self._keep_traces()
         self._tell(f"{self.book}; the slowest convergence took {self._slowest:.2f} s")
         return self.book
+
+    def _keep_traces(self) -> None:
+        for actor in self.actors:
+            (self._logs / f"{actor.name}.trace").write_text("\n".join([*actor.trace, ""]), encoding="utf-8")
+
+    def _begin_round(self, number: int, round_faults: Sequence[faults.Fault]) -> None:
+        """
+        Turn a page of the book.
+        """
+        book, records = self.book, self._stage.records
+        book.left.clear()
+        book.is_calm = not any(fault.is_of_nodes for fault in round_faults)
+        if records.was_emptied or number % EPOCH_ROUNDS == 0:
+            records.begin_epoch()
+            for actor in self.actors:
+                actor.begin_epoch()
+        records.was_emptied = any(fault.kind == "empty redis" for fault in round_faults)
 
     async def _rest(self, text: str, round_faults: Sequence[faults.Fault], since: float | None = None) -> None:
         """
         Come back when all is as it must be, or complain.
         """
+        stage, records = self._stage, self._stage.records
         since = self._reactor.seconds() if since is None else since
+        stage.rests += 1
         for actor in self.actors:
             actor.begin_rest()
-        asking = LoopingCall(self._each, "ask")
+
+        def ask() -> None:
+            records.look()
+            self._each("ask")
+
+        asking = LoopingCall(ask)
         asking.clock = self._reactor
-        asking.start(ASK_SECONDS)
+        asking.start(ASK_SECONDS).addErrback(lambda failure: self.book.complain(failure.getTraceback()))
         try:
-            while problems := self._wrong():
-                if self._reactor.seconds() > since + self._patience:
-                    for problem in problems:
-                        self.book.complain(f"{problem} ({self._patience} s after {text})")
-                    return
-                await deferLater(self._reactor, LOOK_SECONDS)
+            await self._until_right(text, since)
+            self._slowest = max(self._slowest, self._reactor.seconds() - since)
+            stage.is_sure = True
+            self._each("begin_sure")
+            await self._until_right(f"events after {text}", self._reactor.seconds())
         finally:
+            stage.is_sure = False
             if asking.running:
                 asking.stop()
-        self._slowest = max(self._slowest, self._reactor.seconds() - since)
+
+    async def _until_right(self, text: str, since: float) -> None:
+        """
+        Come back when nothing is wrong, or complain.
+        """
+        while problems := self._wrong():
+            if self._reactor.seconds() > since + self._patience:
+                for problem in problems:
+                    self.book.complain(f"{problem} ({self._patience} s after {text})")
+            if self.book.problems:
+                return
+            await deferLater(self._reactor, LOOK_SECONDS)
 
     def _wrong(self) -> list[str]:
         away = [f"{actor.name} is not logged in at {actor.node}" for actor in self.actors if actor.wire is None]
-        return away + [problem for actor in self.actors for problem in actor.wrong()]
+        of_actors = [problem for actor in self.actors for problem in actor.wrong()]
+        return away + of_actors + self._stage.records.wrong() + wrong_providers(self.actors)
 
     def _each(self, call: str) -> None:
         for actor in self.actors:
             if actor.wire is not None:
                 getattr(actor, call)()
+
+
+def _name(kind: type[Actor], generation: str, node: str) -> str:
+    return f"{kind.__name__.lower()}-{generation}-{node}"
