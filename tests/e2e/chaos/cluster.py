@@ -56,6 +56,8 @@ class Cluster(Nodes):
         self.proxies: dict[tuple[str, str], TCPProxy] = {}
         self.down: set[str] = set()
         super().__init__(count, tier=tier, more=_CONFIG, durable=True, connection=_CONNECTION)
+        # What was written survives SIGKILL without that. A slow disk would be a fault of its own.
+        self.redis.settings["appendfsync"] = "no"
 
     def ports(self, name: str) -> tuple[int, int]:
         for link in LINKS:
