@@ -28,6 +28,8 @@ _A = TypeVar("_A", bound="Actor")
 #: After how long a client connects again.
 RETRY_SECONDS = 0.1
 
+_GREETING = b"C\x1fCH\x1e"
+
 #: How often a client that says nothing else says that it is there.
 HEARTBEAT_SECONDS = 10.0
 
@@ -114,6 +116,9 @@ class Wire(protocol.Protocol):
 
     def _take(self, message: Any) -> None:
         if not isinstance(message, Message):
+            if message.raw == _GREETING:
+                # The server greets clients of both generations if they do not speak first in time.
+                return
             self._actor.book.complain(f"{self._actor.name} gets what is no message: {message}")
         elif message.topic is Topic.CONNECTION:
             if message.action is ConnectionAction.PING:

@@ -7,6 +7,8 @@ records            are written                                   a record of ver
 of one writer      with the versions 1, 2, 3, ...                C{{"n": V}}
 shared             by all writers, by path, "the next version"   V entries, one for each write: no write got lost, and
                                                                  none was done twice
+made and deleted   created, written once, deleted, again and     newer than before each time
+                   again
 =================  ============================================  ======================================================
 
 After a few rounds there are new records. The acknowledged writes to the older ones stay in the book.
@@ -39,6 +41,8 @@ class RecordBook:
 
     @ivar names: the records that there are now.
     @ivar truth: by record, its version and its data in the Redis.
+    @ivar gone: the records whose deletion was acknowledged, and that were not made anew.
+    @ivar losses: how often the Redis has lost its data.
     @ivar was_emptied: whether the Redis has lost its data in this round. Then versions go back.
     """
 
@@ -52,8 +56,17 @@ class RecordBook:
         self._entries: dict[str, set[str]] = {}
         self._seen: dict[str, int] = {}
         self.truth: dict[str, Found] = {}
+        self.gone: set[str] = set()
+        self.losses = 0
         self.was_emptied = False
         self.begin_epoch()
+
+    def lose(self) -> None:
+        """
+        The Redis loses its data in this round.
+        """
+        self.losses += 1
+        self.was_emptied = True
 
     def begin_epoch(self) -> None:
         """
@@ -119,7 +132,7 @@ class RecordBook:
         Look into the Redis.
         """
         older = [name for name in self._versions if name not in self.names]
-        names = [*self.names, *self._random.sample(older, min(_OLDER_COUNT, len(older)))]
+        names = [*self.names, *self.gone, *self._random.sample(older, min(_OLDER_COUNT, len(older)))]
         values = self._cluster.redis.command("MGET", *(f"{name}_{key}" for name in names for key in "vd"))
         self.truth = {
             name: (int(version), json.loads(data)) if version is not None else NOT_THERE
@@ -134,7 +147,10 @@ class RecordBook:
             return []
         problems = []
         for name, (version, data) in self.truth.items():
-            if version < self.least(name):
+            if name in self.gone:
+                if version >= 0:
+                    problems.append(f"{name} is there, but its deletion was acknowledged")
+            elif version < self.least(name):
                 problems.append(
                     f"{name} is at {version}, but {self.acknowledged(name)} was acknowledged, and "
                     f"{self._seen.get(name)} was seen"

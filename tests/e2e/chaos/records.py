@@ -121,6 +121,87 @@ class Writer(RecordActor):
         return [f"{self.name} at {self.node} gets no answer to {write}" for write in self._running.values()]
 
 
+class Deleter(RecordActor):
+    """
+    Creates a record, writes to it, and deletes it, again and again. When a request is refused, it begins again with a
+    new connection, because it does not know whether it is subscribed.
+    """
+
+    def __init__(self, *actor: Any) -> None:
+        super().__init__(*actor)
+        self._record = f"deleted/{self.name}"
+        # The version that it has at least, and how often the Redis had lost its data then.
+        self._least = 0
+        self._losses = 0
+        self._awaited: RecordAction | None = None
+        self._next = self._create
+
+    def logged_in(self) -> None:
+        self._next = self._create
+
+    def logged_out(self) -> None:
+        self._awaited = None
+
+    def act(self) -> None:
+        if self._awaited is None and self.wire is not None:
+            self._next()
+
+    def _ask(self, awaited: RecordAction, message: Message) -> None:
+        self._awaited = awaited
+        self.records.gone.discard(self._record)
+        self.say(message)
+
+    def _create(self) -> None:
+        create = Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=(self._record,), correlation_id="c")
+        self._ask(RecordAction.READ_RESPONSE, create)
+
+    def _write(self) -> None:
+        write = Message(
+            Topic.RECORD, RecordAction.UPDATE, self._record, b"{}", version=self._least + 1, is_write_ack=True
+        )
+        write.correlation_id = "w"
+        self._ask(RecordAction.WRITE_ACKNOWLEDGEMENT, write)
+
+    def _delete(self) -> None:
+        self._ask(RecordAction.DELETE_SUCCESS, Message(Topic.RECORD, RecordAction.DELETE, self._record))
+
+    def heard(self, message: Message) -> None:
+        if message.topic is not Topic.RECORD or message.name != self._record:
+            return
+        if message.action in REFUSALS or message.action is RecordAction.DELETED:
+            self._awaited = None
+            self.count_refusal(message)
+            self.leave()
+        elif message.action is self._awaited:
+            self._awaited = None
+            self._done(message)
+
+    def _done(self, message: Message) -> None:
+        """
+        A request was done.
+        """
+        if message.action is RecordAction.READ_RESPONSE:
+            version = message.version or 0
+            if version < self._least and self._losses == self.records.losses and not self.records.was_emptied:
+                self.book.complain(f"{self._record} is made anew with version {version}, after {self._least}")
+            if not self.records.was_emptied:
+                self._losses = self.records.losses
+            self._least = version
+            self._next = self._write
+        elif message.action is RecordAction.WRITE_ACKNOWLEDGEMENT:
+            self._least += 1
+            self._next = self._delete
+        else:
+            self.book.count("deletions")
+            self._least += 1
+            self.records.gone.add(self._record)
+            self._next = self._create
+
+    def wrong(self) -> list[str]:
+        awaited = self._awaited
+        return [] if awaited is None else [f"{self.name} at {self.node} waits for {awaited.name} of {self._record}"]
+
+
 class Reader(RecordActor):
     """
     Reads one record after the other; at rest all.

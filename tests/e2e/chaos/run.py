@@ -23,7 +23,7 @@ from tests.e2e.chaos.events import Emitter
 from tests.e2e.chaos.listening import Listener, Wanter, wrong_providers
 from tests.e2e.chaos.presence import NamedWatcher, Visitor, Watcher
 from tests.e2e.chaos.record_book import RecordBook
-from tests.e2e.chaos.records import Reader, Subscriber, Writer
+from tests.e2e.chaos.records import Deleter, Reader, Subscriber, Writer
 from tests.e2e.chaos.rpc import Caller, Provider
 
 #: How long it may take until all is as it must be, once bus, store and nodes are back.
@@ -55,6 +55,7 @@ CLIENTS: tuple[tuple[type[Actor], str], ...] = (
     (Caller, "v3"),
     (Writer, "v4"),
     (Writer, "v3"),
+    (Deleter, "v4"),
     (Reader, "v4"),
     (Subscriber, "v4"),
     (Subscriber, "v3"),
@@ -157,7 +158,8 @@ class ChaosTest:
             records.begin_epoch()
             for actor in self.actors:
                 actor.begin_epoch()
-        records.was_emptied = any(fault.kind == "empty redis" for fault in round_faults)
+        if any(fault.kind == "empty redis" for fault in round_faults):
+            records.lose()
 
     async def _rest(self, text: str, round_faults: Sequence[faults.Fault], since: float | None = None) -> None:
         """
