@@ -4,13 +4,36 @@ Tests for L{dstwist.routing.cluster_demand}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import TEXT
+from dstwist.scheduling.turns import TIME_SLICE
+from tests.cluster import stage as cluster_stage
+from tests.cluster.simulation.time import Time
 from tests.fakes import FakeConnection
 from tests.routing.cluster_stage import DEATH, GONE, ClusterCase
 from tests.routing.stage import Rule, Stage
+
+
+class BusyTime(Time):
+    """
+    The time of the world, in which each look at it takes some.
+    """
+
+    tick = 0.0
+
+    def seconds(self) -> float:
+        self.now += self.tick
+        return self.now
+
+    def run_next(self) -> None:
+        """
+        Make the next call.
+        """
+        self.run(min(call.getTime() for call in self.getDelayedCalls()))
 
 
 class ClusterDemandTests(ClusterCase):
@@ -335,6 +358,42 @@ class ClusterDemandTests(ClusterCase):
         self.wait(GONE)
         self.assertEqual(bob.heard(listener), ["FOUND ^a/ a/1", "REMOVED ^a/ a/1"])
         self.assertEqual(self.providers("a/1"), [])
+
+
+class SliceTests(ClusterCase):
+    """
+    Work on many names, on clocks on which everything takes time.
+    """
+
+    def setUp(self) -> None:
+        self.patch(cluster_stage, "Time", BusyTime)
+
+    def test_slices(self) -> None:
+        """
+        Many names are asked about, offered and ended in slices; each is offered once, and has no provider at the end.
+        """
+        ann, bob = self.build(1) * 2
+        names = [f"a/{number}" for number in range(60)]
+        subscriber = FakeConnection()
+        for name in names:
+            ann.subscribe(subscriber, name)
+        clock: Any = self.cluster.clock
+        clock.tick = TIME_SLICE / 4
+        listener = bob.listener("^a/")
+        offered: list[str] = []
+        while len(offered) < 60:
+            before = len(offered)
+            clock.run_next()
+            offered += [message.subscription for message in listener.take() if message.subscription is not None]
+            self.assertLess(len(offered) - before, 6)
+        self.assertEqual(sorted(offered), sorted(names))
+        for name in names:
+            bob.accept(listener, "^a/", name)
+        subscriber.close()
+        clock.tick = 0.0
+        self.wait(GONE)
+        self.assertEqual(sorted(bob.heard(listener)), sorted(f"REMOVED ^a/ {name}" for name in names))
+        self.assertEqual([name for name in names if self.providers(name)], [])
 
 
 class SoleSubscriberTests(ClusterCase):
