@@ -9,8 +9,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.e2e import test_conflicts, test_events, test_lists, test_presence, test_records, test_rpc
+from tests.e2e import (
+    test_conflicts,
+    test_events,
+    test_listening,
+    test_lists,
+    test_presence,
+    test_record_listening,
+    test_records,
+    test_rpc,
+)
 from tests.e2e.nodes import Nodes
+from tests.e2e.records import Record
 from tests.e2e.scenario import Scenario
 
 _running: dict[Path | None, Nodes] = {}
@@ -51,6 +61,201 @@ def on_nodes(variants: Any, first: str, second: str = "v2") -> None:
     places = {"__doc__": scenarios.__doc__, "__module__": __name__, "__qualname__": name}
     attributes = {"first": first, "second": second, "tls": False}
     setattr(sys.modules[__name__], name, type(name, (OnNodes, scenarios), {**attributes, **places}))
+
+
+class ListeningTests(OnNodes, test_listening.ListeningTests[0].__base__):  # type: ignore[misc]
+    """
+    Listening to events. Which node is asked first is a matter of luck.
+    """
+
+    first, second = "v7", "v2"
+
+    def test_reject(self) -> None:
+        """
+        EL4: The listener that accepts is found, whichever is asked first.
+        """
+        for number in range(4):
+            refuser, provider, subscriber = self.one(), self.other(), self.other()
+            pattern, name = self.name(f"r{number}/.*"), self.name(f"r{number}/x")
+            refuser.listen(pattern, "reject")
+            provider.listen(pattern)
+            subscriber.subscribe(name)
+            provider.wait_for_report(1, "offer", name=name)
+            subscriber.unsubscribe(name)
+            provider.wait_for_report(1, "stop", name=name)
+            self.assertLessEqual(len(refuser.offers()), 1)
+            self.assertEqual(refuser.stops(), [])
+
+    def test_several_reject(self) -> None:
+        """
+        EL7, EL8: Of three listeners, and of four, all but one reject: none is asked twice, and the one is found.
+        """
+        for count in (3, 4):
+            listeners = [(self.one, self.other)[number % 2]() for number in range(count)]
+            pattern, name = self.name(f"m{count}/.*"), self.name(f"m{count}/x")
+            for listener in listeners[:-1]:
+                listener.listen(pattern, "reject")
+            listeners[-1].listen(pattern)
+            subscriber = self.other()
+            subscriber.subscribe(name)
+            listeners[-1].wait_for_report(1, "offer", name=name)
+            for listener in listeners:
+                self.fence(listeners[-1], listener)
+            self.assertLessEqual(max(len(listener.offers()) for listener in listeners), 1)
+
+    def test_accept(self) -> None:
+        """
+        EL5: Of two listeners one is asked, and accepts: the other one is not asked.
+        """
+        listeners, subscriber = (self.one(), self.other()), self.other()
+        pattern, name = self.name("a/.*"), self.name("a/x")
+        for listener in listeners:
+            listener.listen(pattern)
+        subscriber.subscribe(name)
+        subscriber.driver.wait(lambda: any(listener.offers() for listener in listeners), "an offer")
+        # The answer of the provider has been handled when something it sent after it has arrived.
+        for one, other in (listeners, listeners[::-1]):
+            self.fence(one, other)
+        self.assertEqual(sorted(len(listener.offers()) for listener in listeners), [0, 1])
+
+    def test_silence(self) -> None:
+        """
+        A listener that does not answer in time is passed over, and one at another node is asked.
+        """
+        sleeper, provider, subscriber = self.one(), self.other(), self.other()
+        pattern, name = self.name("s/.*"), self.name("s/x")
+        sleeper.listen(pattern, "silence")
+        # A v7 client has no notion of that answer, and raises whatever it does not know.
+        sleeper.tolerate_error("UNSOLICITED_MESSAGE")
+        subscriber.subscribe(name)
+        sleeper.wait_for_report(1, "offer", name=name)
+        provider.listen(pattern)
+        provider.wait_for_report(1, "offer", name=name)
+        self.assertEqual(sleeper.offers(), [(pattern, name)])
+
+    def test_handover(self) -> None:
+        """
+        EL9: The active provider unlistens: a listener at another node is asked.
+        """
+        provider, spare, subscriber = self.one(), self.other(), self.other()
+        pattern, name = self.name("h/.*"), self.name("h/x")
+        provider.listen(pattern)
+        subscriber.subscribe(name)
+        provider.wait_for_report(1, "offer", name=name)
+        spare.listen(pattern)
+        provider.unlisten(pattern)
+        spare.wait_for_report(1, "offer", name=name)
+        self.assertEqual((provider.offers(), provider.stops()), ([(pattern, name)], []))
+
+    def test_provider_gone(self) -> None:
+        """
+        The active provider's connection closes: a listener at another node is asked.
+        """
+        provider, spare, subscriber = self.one(), self.other(), self.other()
+        pattern, name = self.name("g/.*"), self.name("g/x")
+        provider.listen(pattern)
+        subscriber.subscribe(name)
+        provider.wait_for_report(1, "offer", name=name)
+        spare.listen(pattern)
+        provider.close()
+        spare.wait_for_report(1, "offer", name=name)
+
+    def test_nobody_accepts(self) -> None:
+        """
+        Four listeners on all nodes reject: each is asked exactly once.
+        """
+        listeners = [(self.one, self.other)[number % 2]() for number in range(4)]
+        pattern, name = self.name("n/.*"), self.name("n/x")
+        for listener in listeners:
+            listener.listen(pattern, "reject")
+        subscriber = self.other()
+        subscriber.subscribe(name)
+        for listener in listeners:
+            listener.wait_for_report(1, "offer", name=name)
+        self.fence(subscriber, listeners[0])
+        self.assertEqual([listener.offers() for listener in listeners], [[(pattern, name)]] * 4)
+
+
+class RecordListeningTests(OnNodes, test_record_listening.RecordListeningTests[0].__base__):  # type: ignore[misc]
+    """
+    Listening to records. Holders do not hear of a provider that another one replaces at once.
+    """
+
+    first, second = "v2", "v7"
+
+    def test_own_subscription(self) -> None:
+        """
+        A provider of v2 that holds what it provides is told to stop when the other holder, at another node, leaves.
+        """
+        self.listen(self.provider)
+        record = Record(self.holder, self.wanted)
+        self.offered(self.provider)
+        own = Record(self.provider, self.wanted)
+        own.set('{"provided":1}')
+        record.until('{"provided":1}')
+        record.drop()
+        self.stopped(self.provider)
+        self.provider.driver.wait(lambda: not own.has_provider, "no provider")
+        record = Record(self.holder, self.wanted)
+        self.offered(self.provider, 2)
+        record.drop()
+        self.stopped(self.provider, 2)
+
+    def test_first_accepts(self) -> None:
+        """
+        Of two listeners one is asked, and accepts: the other one is not asked.
+        """
+        second = self.other()
+        self.listen(self.provider)
+        self.listen(second)
+        record = Record(self.holder, self.wanted)
+        self.has_provider(record, True)
+        self.fence(self.provider, second)
+        self.fence(second, self.provider)
+        self.assertEqual(sorted(len(client.offers()) for client in (self.provider, second)), [0, 1])
+
+    def test_reject(self) -> None:
+        """
+        Of two listeners one rejects: the other one is the provider, whichever is asked first.
+        """
+        second = self.other()
+        self.listen(self.provider, "reject")
+        self.listen(second)
+        record = Record(self.holder, self.wanted)
+        self.has_provider(record, True)
+        self.assertLessEqual(len(self.provider.offers()), 1)
+        self.assertEqual(len(second.offers()), 1)
+        record.discard()
+        self.stopped(second)
+        self.assertEqual(self.provider.stops(), [])
+
+    def test_handover(self) -> None:
+        """
+        The provider unlistens: another one is asked, and the holders have a provider at last.
+        """
+        spare = self.other()
+        self.listen(self.provider)
+        record = Record(self.holder, self.wanted)
+        self.has_provider(record, True)
+        self.listen(spare)
+        self.provider.unlisten(self.pattern, "record")
+        self.offered(spare)
+        spare.set_data(self.wanted, '{"from":"spare"}')
+        record.until('{"from":"spare"}')
+        self.holder.driver.wait(lambda: record.has_provider, "a provider")
+
+    def test_provider_gone(self) -> None:
+        """
+        The same if the provider's connection closes.
+        """
+        spare = self.other()
+        self.listen(self.provider)
+        record = Record(self.holder, self.wanted)
+        self.has_provider(record, True)
+        self.listen(spare)
+        self.provider.close()
+        self.offered(spare)
+        self.holder.driver.wait(lambda: record.has_provider, "a provider")
 
 
 # Those with the same configuration are together, as trial runs them in the order of their names. The generations take
