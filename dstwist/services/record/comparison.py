@@ -15,8 +15,9 @@ sign                                           then
 the store says so (L{IReplaceableStore})       all known names are compared, anew if a comparison is under way, and
                                                however short ago the last one was
 a refusal or a read shows a version that is    the subscribers of the record are told at once. All known names are
-lower than the one that clients have, or no    compared, unless that was done in the last L{COMPARE_AGAIN_SECONDS}, or
-record                                         the record is gone and another node may have deleted it
+lower than the one that clients have, or no    compared, unless that was done in the last L{COMPARE_AGAIN_SECONDS}
+record. With other nodes, no record is no
+sign: one of them may have deleted it
 =============================================  =========================================================================
 
 The known names are those in the memory cache, the most recently used first, and the subscribed names. A record that is
@@ -189,23 +190,31 @@ class Comparison:
             work.addErrback(lambda failure: self._log.failure("the comparison of records failed", failure))
             work.addCallback(lambda _: self._ended(run))
 
+    def is_sign(self, record: Record | None, version: int) -> bool:
+        """
+        Whether it is a sign that the arbiter has C{record} where clients have C{version}. With other nodes, a record
+        that is gone is none: one of them may have deleted it.
+        """
+        return (record is not None or self._alone) and (-1 if record is None else record.version) < version
+
     async def check(self, name: str, record: Record | None) -> None:
         """
         For a step of the record's queue: the arbiter has given C{record} as an answer. If subscribers have a higher
         version, this is a sign.
         """
         passed = self._passed_on.version(name)
-        if passed is not None and (-1 if record is None else record.version) < passed:
+        if passed is not None and self.is_sign(record, passed):
             await self.found_lower(name, record)
 
     async def found_lower(self, name: str, record: Record | None) -> None:
         """
-        For a step of the record's queue: the arbiter has a lower version than the one that clients have, or no record.
+        For a step of the record's queue: the arbiter has a lower version than the one that clients have, or no record,
+        which is a sign.
         """
         await self._tell(name, record)
         if self._run is not None:
             self._run.add_lost(name)
-        elif self._clock.seconds() >= self._next and (record is not None or self._alone):
+        elif self._clock.seconds() >= self._next:
             version = "is gone" if record is None else f"has version {record.version} again"
             self.begin(f"the record {shown(name)} {version}", name)
 

@@ -73,7 +73,9 @@ class RecordDeleter:
             self.not_deleted(name, message, sender, error)
             return
         attempts = None
+        last = -1
         while True:
+            last = max(last, -1 if record is None else record.version)
             decision = await answers.decided(self._allows(message, sender, Change(record or NO_RECORD, message)))
             try:
                 if decision is True:
@@ -89,7 +91,7 @@ class RecordDeleter:
                 if decision is True:
                     if record is not None and (record.weight or 0) > LARGE_WEIGHT:
                         self._large_values.free([record.content])
-                    await self._deleted(name, -1 if record is None else record.version, sender)
+                    await self._deleted(name, last, sender)
                     return
                 answers.deletion_refused(name, message, sender, decision, self._denials)
                 self._end_subscription(name, sender)
@@ -97,7 +99,7 @@ class RecordDeleter:
             version = -1 if record is None else record.version
             record = None if found.data is None else found
             comparison = self._store.comparison(name)
-            if comparison is not None and found.version < version:
+            if comparison is not None and comparison.is_sign(record, version):
                 await comparison.found_lower(name, record)
             attempts = attempts or self._store.attempts()
             if not await attempts.another():
@@ -111,7 +113,7 @@ class RecordDeleter:
         """
         The stores have deleted the record. Tell all clients.
 
-        @param version: its last one; -1 if it did not exist.
+        @param version: the last one that this node has seen; -1 if it did not exist.
         """
         subscribers = self._subscriptions.subscribers(name)
         self._replicas.deleted(name, version, subscribers)

@@ -168,15 +168,11 @@ class RecordStore:
             raise problem from error
         if self._guesses is not None:
             self._guesses.learn(name, record)
-        seen = self._seen if tells else None
-        if seen is not None and record is None:
-            # Another node may have deleted it, so this is no sign.
-            seen(name, None)
         comparison = self.comparison(name)
         if comparison is not None:
             await comparison.check(name, record)
-        if seen is not None and record is not None:
-            seen(name, record)
+        if tells and self._seen is not None:
+            self._seen(name, record)
         return record
 
     def forget(self, name: str) -> None:

@@ -266,7 +266,7 @@ class RecordWriter:
         if found.data is not None or batch.first is not NO_RECORD:
             record = None if found.data is None else found
             comparison = self._store.comparison(name)
-            if comparison is not None and found.version < batch.first.version:
+            if comparison is not None and comparison.is_sign(record, batch.first.version):
                 await comparison.found_lower(name, record)
             else:
                 self._found(name, record)

@@ -7,12 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from zope.interface import implementer
 
-from dstwist.interfaces import Record
+from dstwist.interfaces import ICallbackStore, Record
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
 from dstwist.services.record import node_news
-from tests.fakes import FakeConnection
+from tests.fakes import FakeCallbackStore, FakeConnection, FakeReplaceableStore
 from tests.logs import Lines
 from tests.services.record.nodes_stage import NodesTestCase, Served
 from tests.services.record.stage import (
@@ -221,6 +222,15 @@ class NewsTests(NodesTestCase):
         self.assertEqual((bob.take(), cat.take()), ([], [patch("a", 8, "x", 8)]))
 
 
+@implementer(ICallbackStore)
+class ReplaceableStore(FakeReplaceableStore):
+    """
+    A store that may go back, and needs no Deferreds for writes.
+    """
+
+    submit = FakeCallbackStore.submit
+
+
 class View:
     """
     The copy of a client that merges nothing.
@@ -361,6 +371,27 @@ class RaceTests(NodesTestCase):
         self.here.service.handle(ask(A.UPDATE, "a", b'{"late":1}', version=8), cat)
         self.turn()
         self.assert_kept("a", 7, {"new": 1})
+
+    def test_deletion_lost(self) -> None:
+        """
+        So it is if the node finds the deletion by itself, when the arbiter refuses the write. With other nodes this is
+        no sign that the store has gone back.
+        """
+        lines = Lines(self)
+        self.serve(storage=ReplaceableStore)
+        self.have("a", 5, {})
+        cat, bob = self.here.old("a"), self.there.young()
+        restore = self.lose_news()
+        self.there.say(bob, ask(A.DELETE, "a"))
+        restore()
+        self.here.service.handle(ask(A.UPDATE, "a", b'{"late":1}', version=6), cat)
+        self.turn()
+        self.assertIn("R|A|D|a+", cat.take())
+        self.there.say(bob, ask(A.CREATEANDUPDATE, "a", b'{"new":1}', version=-1))
+        self.here.service.handle(ask(A.UPDATE, "a", b'{"late":2}', version=8), cat)
+        self.turn()
+        self.assert_kept("a", 7, {"new": 1})
+        self.assertEqual([line for line in lines.of("warn") if "STORE_GONE_BACK" in line], [])
 
     def test_deleted_by_both(self) -> None:
         """
