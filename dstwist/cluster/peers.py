@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import compress
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -160,13 +159,8 @@ class Peers:
     def _payload(self, payload: bytes) -> None:
         try:
             envelope = messages.decode(payload)
-            known = [messages.check(item, self._fields) for item in envelope.items]
         except ValueError as error:
-            self._log.warn(
-                "CLUSTER | a message of another node cannot be read: {problem}",
-                problem=shown(str(error)),
-                event="CLUSTER",
-            )
+            self._not_readable(error)
             return
         sender = envelope.sender
         if envelope.receiver != self._node or sender == self._node:
@@ -177,15 +171,42 @@ class Peers:
         if envelope.number <= self._last.get(sender, 0):
             return
         self._last[sender] = envelope.number
-        if not all(known):
+        for item in self._readable(sender, envelope.items):
+            self._handle(sender, item)
+
+    def _readable(self, sender: str, items: list[Item]) -> list[Item]:
+        """
+        The items of a message that this node can handle. The others are passed over: an item of one client must not
+        take those of other clients with it.
+        """
+        readable = []
+        problem: ValueError | None = None
+        all_known = True
+        for item in items:
+            try:
+                if messages.check(item, self._fields):
+                    readable.append(item)
+                else:
+                    all_known = False
+            except ValueError as error:
+                problem = error
+        if problem is not None:
+            self._not_readable(problem)
+        if not all_known:
             self._log.warn(
                 "CLUSTER | {sender} sends messages of a kind that this node does not know: it may have a later release",
                 sender=shown(sender),
                 event="CLUSTER",
                 once="kinds of messages",
             )
-        for item in compress(envelope.items, known):
-            self._handle(sender, item)
+        return readable
+
+    def _not_readable(self, problem: ValueError) -> None:
+        self._log.warn(
+            "CLUSTER | a message of another node cannot be read: {problem}",
+            problem=shown(str(problem)),
+            event="CLUSTER",
+        )
 
     def _handle(self, sender: str, item: Item) -> None:
         try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -182,14 +183,23 @@ class PeersTests(SynchronousTestCase):
 
     def test_unreadable(self) -> None:
         """
-        A message that cannot be read is dropped as a whole, and logged.
+        A message that cannot be read is dropped, and logged.
         """
-        bad = Envelope(self.ann_membership.node, self.bob_membership.node, 9, [["unequal", 1, 1], ["unequal"]])
-        for payload in (b"nonsense", encode(bad)):
-            self.ann_bus.send("bob", payload)
+        self.ann_bus.send("bob", b"nonsense")
         self.turn()
         self.assertEqual(self.got["bob"], [])
-        self.assertEqual(len(self.lines.of("warn")), 2)
+        self.assertEqual(len(self.lines.of("warn")), 1)
+
+    def test_unreadable_items(self) -> None:
+        """
+        Items that cannot be read are passed over, with one line in the log. The others are handled: they may be of
+        other clients.
+        """
+        items: list[Any] = [["unequal", 1, 1], ["unequal"], [], {}, ["unequal", 1, -1], [1], ["unequal", 1, 2]]
+        self.ann_bus.send("bob", encode(Envelope(self.ann_membership.node, self.bob_membership.node, 9, items)))
+        self.turn()
+        self.assertEqual(self.items("bob"), [["unequal", 1, 1], ["unequal", 1, 2]])
+        self.assertEqual(len(self.lines.of("warn")), 1)
 
     def test_unknown(self) -> None:
         """

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dstwist.cluster.fields import flag, key, number, text_or_none
+from dstwist.cluster.fields import flag, key, number, text, text_or_none
 from dstwist.protocol.jsontext import is_json
 from dstwist.protocol.message import Data
 from dstwist.protocol.typed import has_separators, is_typed
@@ -82,7 +82,8 @@ def is_json_or_none(value: Any) -> bool:
     return value is None or (isinstance(value, str) and is_json(value))
 
 
-REQUEST_FIELDS = (key, key, key, is_data, text_or_none, is_json_or_none, number)
+#: A text client may call with an empty correlation id.
+REQUEST_FIELDS = (key, key, text, is_data, text_or_none, is_json_or_none, number)
 CANCEL_FIELDS = (key, flag)
 ATTEMPT_FIELDS = (key,)
 ANSWER_FIELDS = (key, is_data)

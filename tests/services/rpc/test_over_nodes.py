@@ -68,6 +68,19 @@ class CallTests(NodesTestCase):
             self.say(1, provider, RESPONSE, call_id=request.correlation_id or "", data=data)
             self.assertEqual(requestor.take(), [rpc(RESPONSE, data=data)])
 
+    def test_empty_id(self) -> None:
+        """
+        A text client may call with an empty id. Its call is answered, and so are the calls that leave in the same turn.
+        """
+        provider = self.provider(1)
+        self.services[0].handle(rpc(REQUEST, "", b"1"), first := self.connect("ann"))
+        second = self.request(0, "y")
+        self.assertEqual(provider.take(), [rpc(REQUEST, "", b"1"), rpc(REQUEST, "y", b"1")])
+        for requestor, call_id in ((first, ""), (second, "y")):
+            self.say(1, provider, RESPONSE, call_id=call_id, data=b"3")
+            self.assertEqual(requestor.take(), [rpc(RESPONSE, call_id, b"3")])
+        self.nothing_left()
+
     def test_p1_calls_from_all_nodes(self) -> None:
         """
         P1: clients of each node call the procedure; each gets its own result, and the provider is asked once for each
