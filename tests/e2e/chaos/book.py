@@ -13,7 +13,8 @@ class Book:
     What all clients know together.
 
     @ivar online: how many connections each user has.
-    @ivar is_calm: whether no node can be found dead in this round: then no user leaves who has not gone.
+    @ivar homes: the node of each user who stays at one.
+    @ivar doubtful: the nodes that others may find dead in this round. No user of another node leaves who has not gone.
     @ivar left: the users who have logged out in this round.
     @ivar counts: how often what happened, for the last line of the output.
     @ivar problems: what must not happen, and did.
@@ -21,7 +22,8 @@ class Book:
 
     def __init__(self, tell: Callable[[str], object] = lambda problem: None) -> None:
         self.online: Counter[str] = Counter()
-        self.is_calm = False
+        self.homes: dict[str, str] = {}
+        self.doubtful: set[str] = set()
         self.left: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -45,6 +47,12 @@ class Book:
         The users that are online.
         """
         return {user for user, count in self.online.items() if count}
+
+    def may_leave(self, user: str) -> bool:
+        """
+        Whether clients may be told in this round that the user has gone.
+        """
+        return user in self.left or self.homes.get(user) in self.doubtful
 
     def count(self, what: str) -> None:
         self.counts[what] += 1

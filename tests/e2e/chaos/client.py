@@ -182,6 +182,7 @@ class Actor:
         """
         self._trace(f"logged in at {self.node} as {self.user}")
         self.wire = wire
+        self.book.homes[self.user] = self.node
         self.book.come(self.user)
         self.logged_in()
 

@@ -57,15 +57,15 @@ class Fault:
     amount: float = 0.0
     wait: float = 0.0
 
-    @property
-    def is_of_nodes(self) -> bool:
+    def doubtful(self, names: tuple[str, ...]) -> set[str]:
         """
-        Whether a node may be found dead.
+        The nodes that others may find dead.
         """
-        if self.kind in _OF_PROCESSES:
-            return True
-        # Only the others go on to renew their leases. A node that is cut off for a moment may look dead to them.
-        return bool(self.link) and self.node != "all" and self.link != "bus"
+        if self.kind == "restart all":
+            return set(names)
+        # A node that alone is cut off from the store cannot renew its lease there.
+        is_cut_off = bool(self.link) and self.node != "all" and self.link != "bus"
+        return {self.node} if self.kind in _OF_PROCESSES or is_cut_off else set()
 
     def __str__(self) -> str:
         parts = [self.kind, self.node, self.link and f"({self.link})", f"for {self.seconds:.2f} s"]

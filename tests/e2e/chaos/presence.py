@@ -75,7 +75,7 @@ class Watcher(Actor):
             self.book.complain(f"{self.name} at {self.node} is told twice that {user} {what}")
         self._told[user] = is_online
         (self._believed.add if is_online else self._believed.discard)(user)
-        if not is_online and self.book.is_calm and user not in self.book.left:
+        if not is_online and not self.book.may_leave(user):
             self.book.complain(f"{self.name} at {self.node} is told that {user} leaves, who has not gone")
 
     def begin_rest(self) -> None:
