@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -33,10 +32,9 @@ from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, par
 from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES, WATCHES_ALL
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
+from dstwist.cluster.slices import parts_for, slices
 from dstwist.cluster.table import partition_of
 from dstwist.config.cluster import ClusterSettings
-
-T = TypeVar("T")
 
 #: A released name is remembered for the longest grace time and this many lease intervals. The answers to one question
 #: are given within one interval, which may be a little longer, and the owner allows for the way of messages.
@@ -192,7 +190,7 @@ class Holdings:
             owner, token = self._membership.assignments[partition]
             if owner is None:
                 continue
-            for some in _slices(list(entries), self._settings.names_per_item):
+            for some in slices(list(entries), self._settings.names_per_item):
                 added = [entry for entry in some if entries[entry]]
                 removed = [entry for entry in some if not entries[entry]]
                 self._peers.send(owner, [messages.REPORT, partition, token, added, removed])
@@ -207,8 +205,9 @@ class Holdings:
             if owner is not None:
                 rows.setdefault(owner, []).append((partition, token, *self._entries[partition].digest))
         for owner, digests in rows.items():
-            for some in _slices(digests, self._settings.names_per_item):
-                self._peers.send(owner, [messages.DIGESTS, [list(row) for row in some]])
+            size = self._settings.names_per_item
+            for start in range(0, len(digests), size):
+                self._peers.send(owner, [messages.DIGESTS, [list(row) for row in digests[start : start + size]]])
         limit = self._clock.seconds() - self._longest_grace - RELEASED_INTERVALS * self._settings.lease_interval
         while self._released and next(iter(self._released.values())) < limit:
             self._released.popitem(last=False)
@@ -222,7 +221,8 @@ class Holdings:
         self.flush()
         entries, states = self._entries[partition], self._states[partition]
         there = [key for key, state in states.items() if state[0]]
-        parts = -(-(len(entries) + len(there)) // self._settings.names_per_item) or 1
+        characters = sum(map(len, entries)) + sum(map(len, there))
+        parts = parts_for(len(entries) + len(there), characters, self._settings.names_per_item)
         sliced: list[tuple[list[str], list[str]]] = [([], []) for _ in range(parts)]
         for entry in entries:
             sliced[part_of(entry, parts)][0].append(entry)
@@ -306,8 +306,3 @@ class Holdings:
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
-
-
-def _slices(items: list[T], size: int) -> Iterator[list[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -45,6 +45,10 @@ from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
 from dstwist.scheduling.deadlines import Deadlines
 
+#: How many subjects are kept that no client wants. If there are more, the node leaves those first that were unwanted
+#: first.
+MAX_LINGERING = 10000
+
 
 class Phase(Enum):
     """
@@ -167,6 +171,8 @@ class Interest:
         if found is not None and found.wanted:
             found.wanted = False
             self._lingering.add(subject)
+            if len(self._lingering) > MAX_LINGERING:
+                self._lingering.expire_first()
 
     def stop(self) -> None:
         """

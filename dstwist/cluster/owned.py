@@ -35,6 +35,7 @@ from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
 from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES
 from dstwist.cluster.messages import Item
+from dstwist.cluster.slices import parts_for, slices
 from dstwist.config.cluster import ClusterSettings
 
 #: How much later than the owner a member may seem to have released a name, in lease intervals.
@@ -239,7 +240,7 @@ class OwnedPartition:
         if not member.is_heard or not self.is_complete:
             return
         told = member.told
-        parts = -(-len(told) // self._settings.names_per_item) or 1
+        parts = parts_for(len(told), sum(map(len, told)), self._settings.names_per_item)
         sliced: list[list[Item]] = [[] for _ in range(parts)]
         for key, state in told.items():
             sliced[part_of(key, parts)].append(_row(key, state))
@@ -278,10 +279,10 @@ class OwnedPartition:
                 row = self._tell(node, key, node in watchers)
                 if row is not None:
                     rows.setdefault(node, []).append(row)
-        size = self._settings.names_per_item
         for node, states in rows.items():
-            for start in range(0, len(states), size):
-                self._send(node, [messages.STATES, self.number, self.token, states[start : start + size]])
+            by_key = {row[0]: row for row in states}
+            for keys in slices(list(by_key), self._settings.names_per_item):
+                self._send(node, [messages.STATES, self.number, self.token, [by_key[key] for key in keys]])
         return len(changed)
 
     def ask(self) -> None:
@@ -290,11 +291,9 @@ class OwnedPartition:
         """
         now = self._now()
         due = [key for key in self._grace if self._is_due(key, now)]
-        size = self._settings.names_per_item
         self._questions.clear()
-        for start in range(0, len(due), size):
+        for keys in slices(due, self._settings.names_per_item):
             self._last_question += 1
-            keys = due[start : start + size]
             self._questions[self._last_question] = _Question(set(keys), now)
             for node in self._members:
                 self._send(node, [messages.QUESTION, self.number, self.token, self._last_question, keys])

@@ -28,16 +28,13 @@ from dstwist.cluster import messages
 from dstwist.cluster.fields import Check, number
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item
+from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE, characters_of
 from dstwist.cluster.table import address_of
 from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
 from dstwist.log import Logger, shown
 
 TABLE = "table"
-
-#: No more items are put into a message whose texts are longer than this. A text is as long as the data of a client at
-#: most. Redis disconnects a subscriber for which too many bytes wait (C{client-output-buffer-limit pubsub}).
-CHARACTERS_PER_TURN = 262144
 
 
 class Peers:
@@ -145,15 +142,14 @@ class Peers:
         """
         items: list[Item] = []
         room = self._names_per_turn
-        characters = CHARACTERS_PER_TURN
+        characters = CHARACTERS_PER_MESSAGE
         while queue and room > 0 and characters > 0 and len(items) < self._items_per_turn:
             item = queue.popleft()
             items.append(item)
             for field in item:
                 if type(field) is list:
                     room -= len(field)
-                elif type(field) is str:
-                    characters -= len(field)
+                characters -= characters_of(field)
         return items
 
     def _payload(self, payload: bytes) -> None:

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.cluster.digest import GONE, State
 from dstwist.cluster.holdings import Holdings
 from dstwist.cluster.messages import Item
+from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE
 from dstwist.cluster.table import Assignment
 from dstwist.config.cluster import ClusterSettings
 
@@ -114,6 +115,17 @@ class HoldingsTests(SynchronousTestCase):
         self.assertEqual([item[:5] for item in sent], [["whole", 0, 7, part, 3] for part in range(3)])
         self.assertEqual(sorted(entry for item in sent for entry in item[5]), ["au", "hua", "hub", "huc", "w*u"])
         self.assertEqual([key for item in sent for key in item[6]], ["ux"])
+
+    def test_long_names(self) -> None:
+        """
+        A message has fewer names if they are long.
+        """
+        names = [letter * CHARACTERS_PER_MESSAGE for letter in "ab"]
+        for name in names:
+            self.holdings.hold("u", name)
+        self.assertEqual([item[3:] for item in self.sent()], [[[f"hu{name}"], []] for name in names])
+        self.holdings.asked("owner", 0, 7)
+        self.assertEqual([item[3:5] for item in self.sent()], [[part, 3] for part in range(3)])
 
     def test_question(self) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from dstwist.cluster import interest
 from dstwist.cluster.interest import Interest, Phase
 from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
@@ -179,6 +180,23 @@ class InterestTests(SynchronousTestCase):
         self.assertEqual(self.phases("a"), [Phase.LEAVING])
         self.bus.confirm("unsubscribe", "a")
         self.assertEqual((self.phases("a"), self.interest.unconfirmed), ([None], 0))
+
+    def test_many_linger(self) -> None:
+        """
+        Only so many subjects linger. Those that have done so for longest are left first, in whatever phase they are.
+        """
+        self.patch(interest, "MAX_LINGERING", 1)
+        self.in_force("a")
+        for subject in "bcd":
+            self.interest.want(subject)
+        for subject in "abdc":
+            self.interest.unwant(subject)
+        self.assertEqual(self.phases(*"abcd"), [Phase.LEAVING, Phase.ASKED, Phase.ASKED, None])
+        self.bus.confirm("subscribe", "b")
+        self.assertEqual(self.phases("b"), [Phase.LEAVING])
+        for subject in "ab":
+            self.bus.confirm("unsubscribe", subject)
+        self.assertEqual(self.phases(*"abcd"), [None, None, Phase.ASKED, None])
 
     def test_unwanted_while_queued(self) -> None:
         """

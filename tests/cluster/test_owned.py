@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.messages import Item
 from dstwist.cluster.owned import Observer, OwnedPartition
+from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE
 from dstwist.config.cluster import ClusterSettings
 
 SETTINGS = ClusterSettings(lease_interval=0.4, grace={"u": 2.0}, names_per_item=2, absence_timeout=30)
@@ -148,6 +149,16 @@ class OwnedPartitionTests(SynchronousTestCase):
         """
         self.hear(me=["au"], ann=["hua", "hub", "huc"], bob=[])
         self.assertEqual([len(item[3]) for _, item in self.decide()], [2, 1])
+
+    def test_long_names(self) -> None:
+        """
+        An item has fewer states if the names are long.
+        """
+        names = [letter * CHARACTERS_PER_MESSAGE for letter in "ab"]
+        self.hear(me=["au"], ann=[f"hu{name}" for name in names], bob=[])
+        self.assertEqual([len(item[3]) for _, item in self.decide()], [1, 1])
+        self.partition.send_all("me")
+        self.assertEqual([item[3:5] for _, item in self.take()], [[part, 3] for part in range(3)])
 
     def test_end_of_all(self) -> None:
         """

@@ -14,7 +14,8 @@ from dstwist.cluster import fields
 from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item, encode
-from dstwist.cluster.peers import CHARACTERS_PER_TURN, Peers
+from dstwist.cluster.peers import Peers
+from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE
 from dstwist.cluster.table_memory import MemoryTable
 from dstwist.config.cluster import ClusterSettings
 from tests.fakes import BusyClock
@@ -107,12 +108,25 @@ class PeersTests(SynchronousTestCase):
         """
         got: list[int] = []
         self.bob.handle("text", (fields.text,), lambda sender, text: got.append(len(text)))
-        for count in (CHARACTERS_PER_TURN, 1, 1):
+        for count in (CHARACTERS_PER_MESSAGE, 1, 1):
             self.ann.send(self.bob_membership.node, ["text", "x" * count])
         self.turn()
-        self.assertEqual(got, [CHARACTERS_PER_TURN])
+        self.assertEqual(got, [CHARACTERS_PER_MESSAGE])
         self.turn(1)
-        self.assertEqual(got, [CHARACTERS_PER_TURN, 1, 1])
+        self.assertEqual(got, [CHARACTERS_PER_MESSAGE, 1, 1])
+
+    def test_long_names(self) -> None:
+        """
+        So are items with lists of long names.
+        """
+        got: list[int] = []
+        self.bob.handle("names", (fields.list_of(fields.text),), lambda sender, names: got.append(len(names)))
+        for count in (1, 2):
+            self.ann.send(self.bob_membership.node, ["names", ["x" * CHARACTERS_PER_MESSAGE] * count])
+        self.turn()
+        self.assertEqual(got, [1])
+        self.turn(1)
+        self.assertEqual(got, [1, 2])
 
     def test_rows(self) -> None:
         """

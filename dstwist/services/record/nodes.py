@@ -41,6 +41,7 @@ from dstwist.cluster.fields import list_of, text
 from dstwist.cluster.kinds import RECORD
 from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.record_news import MISSING, UNKNOWN, Change, News, NewsGate
+from dstwist.cluster.slices import slices
 from dstwist.cluster.unsent_news import UnsentNews
 from dstwist.interfaces import Record
 from dstwist.log import Logger, shown
@@ -228,9 +229,8 @@ class RecordNodes:
         """
         A client says that another program has changed records.
         """
-        everyone = list(names)
-        for start in range(0, len(everyone), self._names_per_item):
-            self._peers.send_all([NOTIFY, everyone[start : start + self._names_per_item]])
+        for some in slices(list(names), self._names_per_item):
+            self._peers.send_all([NOTIFY, some])
 
     def _publish(self, name: str, payload: bytes) -> None:
         self._unsent.published(name)
