@@ -21,7 +21,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
@@ -253,9 +253,11 @@ class Membership:
             self._timer = self._clock.callLater(delay, self._renew)
 
     def _not_received(self, failure: Failure) -> None:
+        late = failure.check(TimeoutError) is not None
+        interval = self._settings.lease_interval
         self._log.warn(
             "CLUSTER | the membership table cannot be read or written: {problem}",
-            problem=failure.value,
+            problem=f"the store has not answered for {interval:g} s" if late else failure.value,
             event="CLUSTER",
             once="the table of the cluster",
         )

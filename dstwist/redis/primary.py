@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver, IStreamClientEndpoint
 from zope.interface import directlyProvides, implementer
 
@@ -61,8 +62,9 @@ class Endpoints:
 
     def __init__(self, settings: RedisConnectionSettings, reactor: Any) -> None:
         self._settings = settings
+        self._reactor = reactor
         family = _FAMILIES.get(settings.family)
-        self._reactor = reactor if family is None else _OneFamily(reactor, family)
+        self._resolving = reactor if family is None else _OneFamily(reactor, family)
 
     def server(self, host: str, port: int) -> IStreamClientEndpoint:
         """
@@ -81,7 +83,14 @@ class Endpoints:
 
     def _endpoint(self, host: str, port: int, tls: RedisTlsSettings | None, key: str) -> IStreamClientEndpoint:
         settings = self._settings
-        endpoint: IStreamClientEndpoint = HostnameEndpoint(self._reactor, host, port, settings.connect_timeout)
+        endpoint: IStreamClientEndpoint
+        # An address needs no lookup, which would wait for a thread, and fail if the machine is too busy.
+        if isIPAddress(host):
+            endpoint = TCP4ClientEndpoint(self._reactor, host, port, settings.connect_timeout)
+        elif isIPv6Address(host):
+            endpoint = TCP6ClientEndpoint(self._reactor, host, port, settings.connect_timeout)
+        else:
+            endpoint = HostnameEndpoint(self._resolving, host, port, settings.connect_timeout)
         return endpoint if tls is None else with_client_tls(endpoint, tls, host, f"{settings.where}.{key}")
 
 

@@ -31,9 +31,12 @@ class FailingTable(MemoryTable):
     """
 
     away = False
+    is_silent = False
     loses_answers = False
 
     def renew(self, node: str, lease: bytes) -> Deferred[TableReading]:
+        if self.is_silent:
+            return Deferred()
         if self.away:
             return fail(StoreError("away"))
         return super().renew(node, lease)
@@ -87,6 +90,16 @@ class MembershipTests(SynchronousTestCase):
 
     def read(self) -> Table:
         return Table.decode(self.store.document, PARTITIONS)
+
+    def test_silent_store(self) -> None:
+        """
+        The log says what is the matter if the store does not answer.
+        """
+        self.node("ann")
+        self.store.is_silent = True
+        self.clock.pump([0.5] * 6)
+        text = "CLUSTER | the membership table cannot be read or written: the store has not answered for 1 s"
+        self.assertIn(text, self.lines.last("warn"))
 
     def test_first(self) -> None:
         """

@@ -38,6 +38,15 @@ class PrimaryTests(SynchronousTestCase):
         place.endpoint.connect(Factory())
         self.assertEqual(self.reactor.tcpClients[0][1], 7000)
 
+    def test_no_lookup(self) -> None:
+        """
+        An address is connected to without a lookup.
+        """
+        self.reactor.nameResolver = None  # type: ignore[assignment]
+        for number, host in enumerate(("10.0.0.1", "fd00::1")):
+            self.successResultOf(self.find(host=host, port=7000)).endpoint.connect(Factory())
+            self.assertEqual(self.reactor.tcpClients[number][:2], (host, 7000))
+
     def test_socket(self) -> None:
         """
         The path of a unix socket.
