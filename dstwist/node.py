@@ -165,7 +165,7 @@ class Node(NodeService):
             self._departed if self._authenticator.departures else None,
             label,
         ).build_factories()
-        figures = Counting(self.web_sockets, self._users, topics, stores.cache)
+        figures = Counting(self.web_sockets, self._users, topics, stores.cache, cluster)
         self._hub = hub = Hub(router, user_rates, reactor, self.request_logins, self.kick, figures.count, label)
         self.api = Api(hub, hub.server)
         rate = settings.limits.max_connection_rate
@@ -376,6 +376,9 @@ class Node(NodeService):
         """
         if self._client_side.refusing:
             return "the server is stopping"
+        problem = None if self._cluster is None else self._cluster.not_ready()
+        if problem is not None:
+            return problem
         for name, store in (("storage", self._stores.storage), ("cache", self._stores.cache)):
             status = _status(store)
             if status is not None and status.problem() is not None:

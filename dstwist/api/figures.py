@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 
+from dstwist.cluster.figures import ClusterFigures
+from dstwist.cluster.node import ClusterNode
 from dstwist.connections.users import UserRegistry
 from dstwist.protocol.constants import Topic
 from dstwist.services.topics import Topics
@@ -25,6 +27,7 @@ class Figures:
     @ivar events: names of events that have a subscriber; so are the next two.
     @ivar records: names of records.
     @ivar procedures: procedures that have a provider.
+    @ivar cluster: the part in the cluster; C{None} if there is only this node.
     @ivar cached_records: records in the cache; C{None} if the cache cannot count them.
     """
 
@@ -35,6 +38,7 @@ class Figures:
     records: int
     procedures: int
     cached_records: int | None
+    cluster: ClusterFigures | None = None
 
 
 class Counting:
@@ -43,8 +47,14 @@ class Counting:
     """
 
     def __init__(
-        self, web_sockets: Mapping[str, WebSocketFactory], users: UserRegistry, topics: Topics, cache: object
+        self,
+        web_sockets: Mapping[str, WebSocketFactory],
+        users: UserRegistry,
+        topics: Topics,
+        cache: object,
+        cluster: ClusterNode | None,
     ) -> None:
+        self._cluster = cluster
         self._web_sockets = web_sockets
         self._users = users
         self._topics = topics
@@ -65,4 +75,5 @@ class Counting:
             names.get(Topic.RECORD, 0),
             names.get(Topic.RPC, 0),
             len(self._cache) if isinstance(self._cache, Sized) else None,
+            None if self._cluster is None else self._cluster.figures.count(),
         )

@@ -17,6 +17,7 @@ L{.departure}               the orderly stop of a member
 L{.members}                 the part that this node takes: renews its lease, writes the table if there is a reason
 L{.peers}                   direct messages between members
 L{.messages}, L{.fields}    their format, and the checks of their fields
+L{.figures}, L{.figures_log} what the parts have counted, for the application and in the log
 B{names}
 L{.kinds}                   the kinds of names
 L{.directory}               which nodes hold a name, and which nodes are told so

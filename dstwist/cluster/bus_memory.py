@@ -58,6 +58,7 @@ class MemoryBus:
 
     def __init__(self, network: MemoryNetwork) -> None:
         self.is_lost = True
+        self.dropped = 0
         self._network = network
         self._subscriptions: dict[str, _Received] = {}
         self._addresses: dict[str, _Received] = {}
@@ -81,6 +82,7 @@ class MemoryBus:
 
     def publish(self, subject: str, payload: bytes) -> None:
         if self.is_lost:
+            self.dropped += 1
             return
         for bus in self._network.buses:
             if subject in bus._subscriptions:
@@ -114,6 +116,7 @@ class MemoryBus:
 
     def send(self, address: str, payload: bytes) -> None:
         if self.is_lost:
+            self.dropped += 1
             return
         for bus in self._network.buses:
             if address in bus._addresses:

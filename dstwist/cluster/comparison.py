@@ -9,8 +9,8 @@ News that the bus has lost shows at the next news of the same record, or here:
 - Records that could not be read again are compared in the next step.
 
 Versions are asked for in batches, of which a few are under way at a time. A record with another version is read again
-(L{NewsGate.look<dstwist.cluster.record_news.NewsGate.look>}). So comparing costs one small operation for some hundred
-records, and changes nothing.
+(L{NewsGate.differs<dstwist.cluster.record_news.NewsGate.differs>}). So comparing costs one small operation for some
+hundred records, and changes nothing.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Comparison:
         for name in names:
             version = self._gate.version(name)
             if version is not None and heads.get(name, version) != version:
-                self._gate.look(name)
+                self._gate.differs(name)
 
     def _failed(self, failure: Failure, names: list[str]) -> None:
         # The store is away. The next step begins with these records.

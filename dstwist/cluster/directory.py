@@ -67,6 +67,7 @@ class Directory:
         self._peers = peers
         self._observers: dict[str, Callable[[str, State], object]] = {}
         self._on_all_told: dict[str, Callable[[], object]] = {}
+        self._digests_differed = 0
         self._holdings = holdings = Holdings(membership, peers, clock, settings, self._told)
         self.hold, self.release = holdings.hold, holdings.release
         self.watch, self.unwatch = holdings.watch, holdings.unwatch
@@ -136,6 +137,23 @@ class Directory:
         A partition; C{None} if this node does not own it.
         """
         return self._owned.get(number)
+
+    @property
+    def digests_differed(self) -> int:
+        """
+        How often this node and another one had different copies, as owner or as member.
+        """
+        return self._digests_differed + self._holdings.digests_differed
+
+    def absences(self) -> tuple[int, Collection[str]]:
+        """
+        How many names of this node's partitions have no holder and are not gone yet, and the members whose answers are
+        missing.
+        """
+        awaited: dict[str, None] = {}
+        for partition in self._owned.values():
+            awaited.update(dict.fromkeys(partition.awaited))
+        return sum(partition.absences for partition in self._owned.values()), awaited.keys()
 
     def start(self) -> None:
         """
@@ -275,6 +293,7 @@ class Directory:
         for number, token, count, xor in rows:
             partition = self._partition(sender, number, token)
             if partition is not None and partition.differs(sender, (count, xor)):
+                self._digests_differed += 1
                 asked.append([number, token])
         if asked:
             self._peers.send(sender, [messages.ASK, asked])

@@ -52,6 +52,7 @@ class Holdings:
     What this node holds, watches and has been told.
 
     @param told: called when a state changes.
+    @ivar digests_differed: how often an owner had told other states than this node has.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Holdings:
         self._call: IDelayedCall | None = None
         # The names that this node has released lately, and when.
         self._released: OrderedDict[str, float] = OrderedDict()
+        self.digests_differed = 0
         self._longest_grace = max(settings.grace.values(), default=0.0)
 
     # -- what this node holds and watches
@@ -279,6 +281,7 @@ class Holdings:
         C{owner} has told this node states with C{digest}.
         """
         if self._membership.heard(partition, owner, token) and self._states[partition].digest != digest:
+            self.digests_differed += 1
             self._peers.send(owner, [messages.UNEQUAL, partition, token])
 
     def _put(self, partition: int, key: str, code: int, holders: Iterable[str]) -> None:

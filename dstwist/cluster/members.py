@@ -148,6 +148,15 @@ class Membership:
         """
         return self._leases.bus_works(node)
 
+    @property
+    def is_alone(self) -> bool:
+        """
+        Whether only this node has lost its bus, and for so long that it gives its partitions away.
+        """
+        return self._has_lost_bus(self._clock.seconds()) and any(
+            node != self.node and self._leases.bus_works(node) for node in self.members
+        )
+
     def observe(self, changed: Callable[[], object]) -> None:
         """
         Call C{changed} whenever L{node}, L{members} or L{assignments} have changed.
@@ -281,6 +290,10 @@ class Membership:
         elif self._bus_lost_since is None:
             self._bus_lost_since = now
 
+    def _has_lost_bus(self, now: float) -> bool:
+        since = self._bus_lost_since
+        return since is not None and self._bus.is_lost and now - since >= self._settings.bus_alone_time
+
     def _received(self, reading: TableReading, sent: float) -> Deferred[None] | None:
         if self._stopped:
             return None
@@ -329,12 +342,11 @@ class Membership:
         Write a new table if there is a reason.
         """
         dead = [node for node in self._leases.dead(sent) if node != self.node]
-        lost_since = self._bus_lost_since
         writer = Writer(
             self.node,
             None if self._departure.leaves else self._member,
             self._bus.is_lost,
-            lost_since is not None and sent - lost_since >= self._settings.bus_alone_time,
+            self._has_lost_bus(sent),
         )
         new = next_table(read, base, writer, dead, self._leases.bus_works, self.assignments)
         if new is None:

@@ -7,6 +7,7 @@ L{.peers}             messages to each of them
 L{.directory}         names that nodes hold and watch
 L{.subjects}          messages to the nodes that want a name
 L{.joining}           waits, at the start, until the others have heard of this node
+L{.figures}           what all of them have counted
 ====================  =================================================================================================
 
 The services of the topics use these parts; here they start and stop together::
@@ -28,6 +29,8 @@ from zope.interface import implementer
 
 from dstwist import __version__
 from dstwist.cluster.directory import Directory
+from dstwist.cluster.figures import ClusterCounting
+from dstwist.cluster.figures_log import FiguresLog
 from dstwist.cluster.joining import Joining
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
@@ -71,8 +74,11 @@ class ClusterNode:
         self.membership = membership = Membership(address, __version__, table, bus, clock, settings, rng)
         self.peers = Peers(address, membership, bus, clock, settings)
         self.directory = Directory(membership, self.peers, clock, settings, exact, rng)
+        self._has_joined = False
         self._subjects = AllSubjects(bus, clock, settings, rng)
         self._joining = Joining(membership, self.peers, clock, settings)
+        self.figures = ClusterCounting(membership, bus, self._subjects, self.directory)
+        self._figures_log = FiguresLog(self.figures.count, clock)
         self._members: set[str] = set()
         membership.observe(self._log_members)
 
@@ -96,6 +102,8 @@ class ClusterNode:
             raise
         self.directory.start()
         await self._joining.wait()
+        self._has_joined = True
+        self._figures_log.start()
 
     @property
     def description(self) -> str:
@@ -104,6 +112,16 @@ class ClusterNode:
         """
         others = len(self.membership.members) - 1
         return f"node {shown(self.membership.node)}, with {others} other nodes"
+
+    def not_ready(self) -> str | None:
+        """
+        Why clients should connect to another node; C{None} if there is no reason.
+        """
+        if not self._has_joined or not self.membership.is_member:
+            return "the node joins the cluster"
+        if self.membership.is_alone:
+            return "the bus of this node is lost, and other nodes have theirs"
+        return None
 
     def hand_over(self) -> Deferred[None]:
         """
@@ -120,6 +138,7 @@ class ClusterNode:
 
     async def _stop(self) -> None:
         self._joining.stop()
+        self._figures_log.stop()
         if self.membership.is_member:
             await self._within_lease(self.membership.leave())
         self.membership.stop()

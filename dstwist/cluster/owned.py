@@ -153,6 +153,24 @@ class OwnedPartition:
         """
         return [node for node, member in self._members.items() if not member.is_heard]
 
+    @property
+    def absences(self) -> int:
+        """
+        How many names have no holder, and are not said to be gone yet.
+        """
+        return len(self._grace)
+
+    @property
+    def awaited(self) -> Collection[str]:
+        """
+        The members that have not sent their entries, or that have not answered the first question of this interval.
+        """
+        if not self.is_complete:
+            return self.unheard
+        for question in self._questions.values():
+            return [node for node in self._members if node not in question.answered]
+        return ()
+
     def holders(self, key: str) -> Collection[str]:
         """
         The members that hold a name, in the order in which this node has heard of that.

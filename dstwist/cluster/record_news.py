@@ -35,7 +35,9 @@ back. When no news is lost any more, they have the version of the arbiter after 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -78,12 +80,41 @@ class News(NamedTuple):
     message: Any = None
 
 
+class Cause(Enum):
+    """
+    Why a record is read again, for the figures.
+    """
+
+    GAP = "gap"
+    OLD = "old news"
+    COMPARISON = "comparison"
+    NOTIFY = "NOTIFY"
+    NEWS = "other news"
+
+
+#: A difference was found when the record was read for another reason.
+ANOTHER_READING = "another reading"
+
+
+@dataclass(slots=True)
+class NewsCounts:
+    """
+    What the gate counts (L{dstwist.cluster.figures.NewsFigures}).
+    """
+
+    early: int = 0
+    gaps: int = 0
+    old: int = 0
+    differed: Counter[str] = field(default_factory=Counter)
+
+
 class NewsGate:
     """
     The records that have subscribers on this node.
 
     @param pass_on: sends news to the subscribers of this node. If it is that of a deletion, they are subscribers no
         more.
+    @ivar counts: what has come so far.
     @ivar read_failed: called with the name of a record that could not be read.
     @param read: reads a record from the arbiter, in its turn. It watches the time.
     @param tell: sends the subscribers of this node a whole record; C{None}: it does not exist, and they are subscribers
@@ -101,6 +132,7 @@ class NewsGate:
         tell: Callable[[str, Record | None], object],
         went_back: Callable[[str, int, int], object],
     ) -> None:
+        self.counts = NewsCounts()
         self.read_failed: Callable[[str], object] = _compared_later
         self._max_early = settings.max_early_news
         self._pass_on = pass_on
@@ -114,11 +146,13 @@ class NewsGate:
         self._held: set[str] = set()
         # The records that are to be read again when they have been read.
         self._again: set[str] = set()
+        # Why each record is being read again.
+        self._causes: dict[str, Cause] = {}
         # The records that subscribers are sent whatever version they have.
         self._forced: set[str] = set()
         # The versions that subscribers have not been sent.
         self._skipped: dict[str, set[int]] = {}
-        self._waiting: Deadlines[str] = Deadlines(settings.early_news_time, clock, self.look)
+        self._waiting: Deadlines[str] = Deadlines(settings.early_news_time, clock, self._missing)
 
     def __len__(self) -> int:
         return len(self._versions)
@@ -160,6 +194,7 @@ class NewsGate:
         self._skipped.pop(name, None)
         self._held.discard(name)
         self._again.discard(name)
+        self._causes.pop(name, None)
         self._forced.discard(name)
         self._waiting.remove(name)
 
@@ -198,6 +233,8 @@ class NewsGate:
         if version == have and name not in self._forced:
             return
         self._forced.discard(name)
+        cause = self._causes.get(name)
+        self.counts.differed[ANOTHER_READING if cause is None else cause.value] += 1
         if record is None:
             self._tell(name, None)
             self.closed(name)
@@ -225,7 +262,20 @@ class NewsGate:
             else:
                 self._keep(news)
         elif name in self._versions:
+            if news.change is Change.WRITTEN and news.version > self._versions[name] + 1:
+                self.counts.early += 1
             self._sort_one(news)
+
+    def differs(self, name: str) -> None:
+        """
+        The arbiter has another version than subscribers: read C{name} again.
+        """
+        self._look_for(name, Cause.COMPARISON)
+
+    def _look_for(self, name: str, cause: Cause) -> None:
+        if name in self._versions:
+            self._causes.setdefault(name, cause)
+            self.look(name)
 
     def look(self, name: str, force: bool = False) -> None:
         """
@@ -241,6 +291,7 @@ class NewsGate:
             self._again.add(name)
             return
         self._waiting.remove(name)
+        self._causes.setdefault(name, Cause.NOTIFY if force else Cause.NEWS)
         self._held.add(name)
         self._read(name).addCallbacks(self._was_read, self._not_read, (name,), errbackArgs=(name,))
 
@@ -270,8 +321,18 @@ class NewsGate:
                 self._waiting.add(name)
         elif change is not Change.DELETED and version in self._skipped.get(name, ()):
             self._skipped[name].discard(version)
-        else:
+        elif change is Change.LOOK:
             self.look(name)
+        else:
+            self.counts.old += 1
+            self._look_for(name, Cause.OLD)
+
+    def _missing(self, name: str) -> None:
+        """
+        The news before early news has not come in time.
+        """
+        self.counts.gaps += 1
+        self._look_for(name, Cause.GAP)
 
     def _keep(self, news: News) -> None:
         kept = self._kept.setdefault(news.name, [])
@@ -287,7 +348,10 @@ class NewsGate:
         kept = self._kept.pop(name, [])
         self._waiting.remove(name)
         for news in sorted(kept, key=_version_of):
-            self.received(news)
+            if name in self._held:
+                self._keep(news)
+            elif name in self._versions:
+                self._sort_one(news)
         if name in self._again and name not in self._held:
             self._again.discard(name)
             self.look(name)
@@ -305,10 +369,12 @@ class NewsGate:
 
     def _was_read(self, record: Record | None, name: str) -> None:
         self.seen(name, record)
+        self._causes.pop(name, None)
         if name in self._versions:
             self._release(name)
 
     def _not_read(self, failure: Failure, name: str) -> None:
+        self._causes.pop(name, None)
         if name in self._versions:
             # What was kept is of no use without the news before it; the next comparison shows what is missing.
             self._kept.pop(name, None)

@@ -30,6 +30,8 @@ class IBus(ILifecycle):
 
     is_lost: bool = Attribute("Whether the bus is lost. It is before it has started.")
 
+    dropped: int = Attribute("How many payloads were not sent, or may not have been.")
+
     def publish(subject: str, payload: bytes) -> None:
         """
         Send C{payload} to all nodes that subscribe to C{subject}.

@@ -73,12 +73,14 @@ class TieredStore:
     @ivar unresolved: the names of the records whose last write is unresolved: it failed or was late, and may or may not
         have taken effect. The record service (L{dstwist.services.record.reconcile}) marks these records.
     @ivar write_cache: gives the cache a record that the storage has, in the turn of the record.
+    @ivar fences: how often the outcome of unresolved writes was fixed, so that a record could be read.
     @param storage: C{None} if records are only in the cache.
     """
 
     def __init__(self, cache: IStore, storage: IStore | None, settings: RecordSettings, clock: IReactorTime) -> None:
         self.cache = cache
         self.storage = storage
+        self.fences = 0
         self._unresolved: set[str] = set()
         self._bypassed = False
         self._is_shared = False
@@ -222,6 +224,7 @@ class TieredStore:
         @raise TierError: a tier failed, or did not answer in time.
         """
         if name in self._unresolved:
+            self.fences += 1
             await self._answer(CACHE_TIER, self._shared_cache.fence())
             arbiter, tier = self.arbiter(name)
             if tier == STORAGE_TIER:

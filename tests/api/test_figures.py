@@ -4,8 +4,17 @@ Tests for L{dstwist.api.figures}.
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IReactorTime
+
+import dstwist.node as node_module
 from dstwist.api.errors import MessageDenied
 from dstwist.api.figures import Figures
+from dstwist.cluster.bus_memory import MemoryNetwork
+from dstwist.cluster.node import ClusterNode
+from dstwist.cluster.table_memory import MemoryTable
+from dstwist.config.cluster import ClusterSettings
+from dstwist.config.settings import Settings
+from dstwist.node import Node
 from tests.api.stage import ApiTestCase, ignore
 
 
@@ -29,3 +38,34 @@ class FigureTests(ApiTestCase):
         self.assertRaises(MessageDenied, bob.figures)
         bob.close()
         self.assertEqual(self.api.figures(), Figures(3, 2, 1, 1, 0, 0, 1))
+
+
+class ClusterFigureTests(ApiTestCase):
+    """
+    A node of a cluster.
+    """
+
+    def make_node(self, settings: Settings) -> Node:
+        def build(settings: Settings, arbiter: object, reactor: IReactorTime, clock: IReactorTime) -> ClusterNode:
+            return ClusterNode("ann", MemoryNetwork(clock).bus(), MemoryTable(), clock, ClusterSettings(partitions=4))
+
+        self.patch(node_module, "build_cluster", build)
+        return super().make_node(settings)
+
+    def test_cluster(self) -> None:
+        """
+        The figures of a node of a cluster have those of its part in it.
+        """
+        figures = self.api.figures().cluster
+        assert figures is not None
+        self.assertEqual((figures.members, figures.partitions, figures.bus_is_lost), (1, 4, False))
+        assert figures.news is not None and figures.arbiter is not None
+        self.assertEqual((figures.news.early, figures.news.differed, figures.arbiter.refusals), (0, {}, 0))
+
+    def test_not_ready(self) -> None:
+        """
+        C{/ready} has the reason of the cluster.
+        """
+        self.assertIsNone(self.node.not_ready())
+        self.patch(ClusterNode, "not_ready", lambda cluster: "the node joins the cluster")
+        self.assertEqual(self.node.not_ready(), "the node joins the cluster")

@@ -28,6 +28,7 @@ class ManualBus:
     """
 
     is_lost = False
+    dropped = 0
 
     def __init__(self) -> None:
         self.asked: dict[tuple[str, str], Deferred[None]] = {}

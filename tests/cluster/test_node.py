@@ -49,6 +49,41 @@ class NodeTests(SynchronousTestCase):
         self.stage.turn()
         self.assertEqual(self.told, [("alice", (True, ()))])
 
+    def test_not_ready(self) -> None:
+        """
+        Clients should go to another node while a node joins, or while it alone has no bus. If no node has a bus, all
+        serve their own clients.
+        """
+        self.assertEqual(self.ann.not_ready(), "the node joins the cluster")
+        self.stage.start()
+        self.assertIsNone(self.ann.not_ready())
+        self.stage.bus(0).disconnect()
+        self.stage.advance(2)
+        self.assertIsNone(self.ann.not_ready())
+        self.stage.advance(3)
+        self.assertEqual(self.ann.not_ready(), "the bus of this node is lost, and other nodes have theirs")
+        self.stage.bus(1).disconnect()
+        self.stage.advance(2)
+        self.assertIsNone(self.ann.not_ready())
+        self.stage.bus(0).reconnect()
+        self.stage.bus(1).reconnect()
+        self.stage.advance(2)
+        self.assertIsNone(self.ann.not_ready())
+
+    def test_not_ready_dead(self) -> None:
+        """
+        A node that was found dead joins anew, and is not ready meanwhile.
+        """
+        self.stage.start()
+        reasons: list[str | None] = []
+        self.ann.membership.observe(lambda: reasons.append(self.ann.not_ready()))
+        table = self.ann.membership.table
+        members = {self.bob.membership.node: table.members[self.bob.membership.node]}
+        self.stage.table.document = replace(table, version=table.version + 1, members=members).encode()
+        self.stage.advance(2)
+        self.assertIn("the node joins the cluster", reasons)
+        self.assertIsNone(self.ann.not_ready())
+
     def test_stop(self) -> None:
         """
         A node that stops in order gives its partitions away, leaves the table, and does nothing any more.

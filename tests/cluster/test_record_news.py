@@ -94,6 +94,26 @@ class NewsGateTests(SynchronousTestCase):
         self.clock.advance(1)
         self.check("6", "7", "8")
 
+    def test_counts(self) -> None:
+        """
+        Early and old news, gaps, and records that differed are counted, the latter by their cause.
+        """
+        self.open()
+        self.receive(written(8), written(9), written(7), written(6))
+        counts = self.gate.counts
+        self.assertEqual((counts.early, counts.gaps, counts.old, counts.differed), (3, 0, 0, {}))
+        self.receive(written(4))
+        self.was_read(9)
+        self.assertEqual((counts.old, counts.differed), (1, {}))
+        self.receive(written(11))
+        self.clock.advance(1)
+        self.was_read(11)
+        self.assertEqual((counts.early, counts.gaps, counts.differed), (4, 1, {"gap": 1}))
+        self.gate.differs("a")
+        self.was_read(12)
+        self.gate.seen("a", Record(13, {}))
+        self.assertEqual(counts.differed, {"gap": 1, "comparison": 1, "another reading": 1})
+
     def test_gap(self) -> None:
         """
         If the news before it does not come, the record is read, and sent as a whole; then the early news goes on.

@@ -38,6 +38,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.cluster.comparison import Comparison
 from dstwist.cluster.fields import list_of, text
+from dstwist.cluster.figures import NewsFigures
 from dstwist.cluster.kinds import RECORD
 from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.record_news import MISSING, UNKNOWN, Change, News, NewsGate
@@ -131,6 +132,7 @@ class RecordNodes:
         subscriptions.observe(_ignore, self._left)
         cluster.peers.handle(NOTIFY, (list_of(text),), self._notified)
         self._comparison.start()
+        cluster.figures.news = self._count
 
     # -- subscribers
 
@@ -319,6 +321,10 @@ class RecordNodes:
             self._deleted(name, version)
         else:
             self._pass_on(answers.update(name, record))
+
+    def _count(self) -> NewsFigures:
+        counts = self._gate.counts
+        return NewsFigures(counts.early, counts.gaps, counts.old, dict(counts.differed), self._comparison.waiting)
 
     def stop(self) -> None:
         """

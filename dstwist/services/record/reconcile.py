@@ -95,6 +95,7 @@ class Reconciliation:
     """
     The unresolved records.
 
+    @ivar added: how often a record has become unresolved.
     @param on_resolved: called for each record that is resolved.
     """
 
@@ -103,6 +104,7 @@ class Reconciliation:
         self._queue = queue
         self._clock = clock
         self._on_resolved = on_resolved
+        self.added = 0
         self._records: dict[str, _Unresolved] = {}
         self._stopped = False
         self._slices = TimeSlices(clock)
@@ -127,6 +129,7 @@ class Reconciliation:
         unresolved = self._records.get(name)
         if unresolved is None:
             unresolved = self._records[name] = _Unresolved()
+            self.added += 1
             self._tiers.mark_unresolved(name)
         if unresolved.timer is None or not unresolved.timer.active():
             unresolved.wait = min(unresolved.wait * 2, MAX_RETRY_SECONDS) or FIRST_RETRY_SECONDS

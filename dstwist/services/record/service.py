@@ -39,6 +39,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.cluster.figures import ArbiterFigures
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import RecordSettings
 from dstwist.interfaces import IPermission, IRequester, IWriteService
@@ -189,6 +190,9 @@ class RecordService:
                 arbiter.on_reconnected(comparison.reconnected)
         subscriptions.on_revoke(self._on_revoke)
 
+        if cluster is not None:
+            cluster.figures.arbiter = self._count_writes
+        self._tiers = tiers
         self._subscriptions = subscriptions
         self._queue = queue
         self._nodes = nodes
@@ -220,6 +224,10 @@ class RecordService:
         name = message.name
         if name is not None and message.action in _WRITES:
             self._refusals.malformed(name, message, sender, RecordAction.INVALID_MESSAGE_DATA.name)
+
+    def _count_writes(self) -> ArbiterFigures:
+        refusals, unresolved = self._store.refusals, self._reconciliation
+        return ArbiterFigures(refusals.refusals, refusals.most, len(unresolved), unresolved.added, self._tiers.fences)
 
     def stop(self) -> Deferred[None]:
         """

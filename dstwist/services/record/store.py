@@ -50,7 +50,7 @@ from dstwist.interfaces import (
 from dstwist.protocol.constants import RecordAction
 from dstwist.record import NO_RECORD
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.services.record.attempts import Attempts
+from dstwist.services.record.attempts import Attempts, RefusalCounts
 from dstwist.services.record.commits import AwaitedCommit, Commit
 from dstwist.services.record.comparison import Comparison
 from dstwist.services.record.failures import RecordError, complain, outpaced, read_failed, write_failed
@@ -73,6 +73,7 @@ class RecordStore:
     @ivar has_storage: whether there is a storage.
     @ivar is_instant: whether L{known} may have records.
     @ivar has_callbacks: whether the store behind L{begin} has callbacks, so that it can be used.
+    @ivar refusals: how many writes another writer was faster than.
     @ivar comparisons: by tier, the comparisons of the arbiters that may go back.
     @param nodes: C{None} if no other node writes to the stores.
     @param free: frees the data of a large guess (L{dstwist.scheduling.large_values}).
@@ -120,6 +121,7 @@ class RecordStore:
         self._commits: Deadlines[Commit | AwaitedCommit] = Deadlines(settings.write_timeout, clock, self._late)
         self._on_answer = self._answered
         self.comparisons: dict[str, Comparison] = {}
+        self.refusals = RefusalCounts()
 
     def peek(self, name: str) -> Record | None:
         """
@@ -257,7 +259,7 @@ class RecordStore:
         """
         The attempts of a write that was refused once, because another writer was faster.
         """
-        return Attempts(self._write_timeout, self._clock)
+        return Attempts(self._write_timeout, self._clock, self.refusals)
 
     def outpaced(self, name: str, action: RecordAction) -> RecordError:
         """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from dstwist.cluster.node import ClusterNode
@@ -155,6 +156,7 @@ class Records:
         self.bus = node.bus
         self.peers = node.peers
         self.membership = node.membership
+        self.figures = SimpleNamespace()
         self._subjects = StrictSubjects(node.bus, node.clock, world.settings, world.random_of_node())
         self._in_doubt: dict[str, list[int]] = {}
         self._writing: dict[str, int] = {}

@@ -29,6 +29,7 @@ class FakeClusterNode:
         self.bus: Any = _Bus()
         self.membership: Any = self
         self.peers: Any = self
+        self.figures: Any = self
         self.node = name
         self.sent: list[tuple[str, bytes]] = []
         self.notified: list[str] = []

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.services.record.attempts import IMMEDIATE_ATTEMPTS, MAX_WAIT_SECONDS, Attempts
+from dstwist.services.record.attempts import IMMEDIATE_ATTEMPTS, MAX_WAIT_SECONDS, Attempts, RefusalCounts
 
 
 class AttemptsTests(SynchronousTestCase):
@@ -18,7 +18,8 @@ class AttemptsTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.attempts = Attempts(1.0, self.clock)
+        self.counts = RefusalCounts()
+        self.attempts = Attempts(1.0, self.clock, self.counts)
 
     def another(self) -> Deferred[bool]:
         return Deferred.fromCoroutine(self.attempts.another())
@@ -45,6 +46,15 @@ class AttemptsTests(SynchronousTestCase):
             self.assertTrue(self.successResultOf(another))
         self.assertGreater(len(times), 1)
         self.assertTrue(0 <= min(times) <= max(times) <= MAX_WAIT_SECONDS * 1.001)
+
+    def test_counts(self) -> None:
+        """
+        Refusals are counted, and the most of one write.
+        """
+        self.test_immediate()
+        self.attempts = Attempts(1.0, self.clock, self.counts)
+        self.another()
+        self.assertEqual((self.counts.refusals, self.counts.most), (IMMEDIATE_ATTEMPTS, IMMEDIATE_ATTEMPTS - 1))
 
     def test_over(self) -> None:
         """
