@@ -89,10 +89,13 @@ def server(checkout: str, store: list[str], profile: str | None) -> Iterator[Ser
 class Writer:
     """
     A client that counts the acknowledgements of its writes.
+
+    @param prefix: that of its records.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, prefix: str = "record") -> None:
         self._socket = connect(server, "writer")
+        self._prefix = prefix
         self._received = b""
         self._sent = 0
         self._frames: dict[int, bytes] = {}
@@ -102,7 +105,7 @@ class Writer:
         Create all records.
         """
         for number in range(RECORDS):
-            message = Message(Topic.RECORD, RecordAction.CREATEANDUPDATE, f"record/{number}", DATA, version=1)
+            message = Message(Topic.RECORD, RecordAction.CREATEANDUPDATE, f"{self._prefix}/{number}", DATA, version=1)
             message.is_write_ack, message.correlation_id = True, str(number)
             self._socket.sendall(client_frame(protobuf.CLIENT.encode(message), 2))
         left = RECORDS
@@ -117,7 +120,7 @@ class Writer:
         for number in range(self._sent, self._sent + count):
             record, version = number % RECORDS, number // RECORDS + 2
             message = Message(
-                Topic.RECORD, RecordAction.PATCH, f"record/{record}", b"%d.5" % version, path="position.x"
+                Topic.RECORD, RecordAction.PATCH, f"{self._prefix}/{record}", b"%d.5" % version, path="position.x"
             )
             message.version, message.is_write_ack, message.correlation_id = version, True, str(number)
             frames.append(client_frame(protobuf.CLIENT.encode(message), 2))
