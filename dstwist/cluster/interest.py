@@ -42,8 +42,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.config.cluster import ClusterSettings
-from dstwist.interfaces import IBus
+from dstwist.interfaces import IBus, Work
 from dstwist.scheduling.deadlines import Deadlines
+from dstwist.scheduling.time_slices import TimeSlices
 
 #: How many subjects are kept that no client wants. If there are more, the node leaves those first that were unwanted
 #: first.
@@ -121,6 +122,7 @@ class Interest:
         self._connection = 0
         self._is_ready = not bus.is_lost
         self._recovery: IDelayedCall | None = None
+        self._slices = TimeSlices(clock)
         self._lingering: Deadlines[str] = Deadlines(settings.linger, clock, self._lingered)
         self._waiting: Deadlines[_Waiter] = Deadlines(settings.subscribe_timeout, clock, self._timed_out)
         bus.observe(self._lost, self._back)
@@ -182,6 +184,7 @@ class Interest:
         self._is_ready = False
         self._lingering.stop()
         self._waiting.stop()
+        self._slices.stop()
         if self._recovery is not None and self._recovery.active():
             self._recovery.cancel()
         for subject in self._subjects.values():
@@ -269,6 +272,7 @@ class Interest:
         if self._recovery is not None and self._recovery.active():
             self._recovery.cancel()
         self._queue.clear()
+        waiting = []
         for name in list(self._subjects):
             subject = self._subjects[name]
             if not subject.wanted:
@@ -276,7 +280,18 @@ class Interest:
                 continue
             subject.phase = Phase.QUEUED
             subject.is_late = True
+            if subject.waiters:
+                waiting.append(subject)
+        if waiting:
+            self._slices.do(self._answer_all(waiting))
+
+    def _answer_all(self, subjects: list[_Subject]) -> Work:
+        """
+        Answer very many clients over several turns. A subject may be asked for again meanwhile.
+        """
+        for subject in subjects:
             self._answer(subject)
+            yield None
 
     def _back(self) -> None:
         delay = self._random.uniform(0, self._settings.recovery_delay) if self._subjects else 0

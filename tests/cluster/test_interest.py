@@ -17,6 +17,7 @@ from dstwist.cluster import interest
 from dstwist.cluster.interest import Interest, Phase
 from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
+from tests.fakes import BusyClock
 
 
 @implementer(IBus)
@@ -83,7 +84,7 @@ class InterestTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.clock = Clock()
+        self.clock: Clock = Clock()
         self.bus = ManualBus()
         self.received: list[tuple[str, bytes]] = []
         self.late: list[str] = []
@@ -298,3 +299,20 @@ class InterestTests(SynchronousTestCase):
         self.interest.stop()
         self.successResultOf(waiting)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_lost_with_many(self) -> None:
+        """
+        When the bus is lost, very many clients that wait are answered over several turns.
+        """
+        self.clock = clock = BusyClock()
+        self.bus = ManualBus()
+        self.interest = Interest(self.bus, self.clock, ClusterSettings(), lambda *payload: None, self.late.append)
+        answers = [self.waiting(f"e{number}") for number in range(1000)]
+        clock.tick = 0.0001
+        lost, _ = self.bus.observers
+        lost()
+        at_once = sum(answer.called for answer in answers)
+        self.assertTrue(0 < at_once < 200)
+        for _ in range(1000):
+            self.clock.advance(0)
+        self.assertTrue(all(answer.called for answer in answers))
