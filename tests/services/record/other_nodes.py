@@ -5,6 +5,7 @@ A stand-in for the cluster of a record service: news goes where a test carries i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from dstwist.cluster.record_news import Change, News
@@ -29,7 +30,7 @@ class FakeClusterNode:
         self.bus: Any = _Bus()
         self.membership: Any = self
         self.peers: Any = self
-        self.figures: Any = self
+        self.figures: Any = SimpleNamespace()
         self.node = name
         self.sent: list[tuple[str, bytes]] = []
         self.notified: list[str] = []
