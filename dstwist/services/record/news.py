@@ -166,6 +166,9 @@ class RecordNews:
         """
         Tell the subscribers on this node what a record holds; C{None}: it does not exist.
         """
+        if record is None:
+            # Their late writes are meant for the record that is gone. Its last version is not known here.
+            self._replicas.deleted(name, -1, self._subscriptions.subscribers(name))
         self.received(_state(name, record))
 
     def received(self, news: Message, exclude: IRequester | None = None) -> None:

@@ -12,7 +12,8 @@ one has higher versions (L{dstwist.store.tombstones}). The store does not know t
 So the last version of the deleted record, the I{predecessor}, is remembered for a while, with its I{suspects}, the
 connections that may have a copy of it:
 
-- the connections that were subscribed when the record was deleted, since their writes may be on their way;
+- the connections that were subscribed when the record was deleted, or was found to be lost, since their writes may be
+  on their way;
 - the connections that subscribe later without being sent the record (SUBSCRIBEANDHEAD of v4+ clients that reconnect).
 
 A connection is no longer a suspect when it was sent the new record. Until then its writes of version 1 are conflicts.
@@ -72,21 +73,23 @@ class RecentDeletions:
         """
         A record was deleted.
 
-        @param version: its last one; -1 if it did not exist.
-        @param subscribers: the connections that were subscribed.
+        @param version: its last one; -1 if the server did not find it, or does not know its version.
+        @param subscribers: the connections that were subscribed. They may have a copy even if the server did not find
+            the record: a store may have lost it.
         """
         old = self._forget(name)
+        suspects = set(subscribers)
         if old is not None:
             version = max(version, old.version)
+            suspects |= old.suspects
         now = self._clock.seconds()
         while self._deletions:
             oldest = next(iter(self._deletions))
             if len(self._deletions) < self._most and self._deletions[oldest].expires > now:
                 break
             self._forget(oldest)
-        if version < 0 or not self._lifetime:
+        if not self._lifetime or (version < 0 and not suspects):
             return
-        suspects = set(subscribers) if old is None else old.suspects.union(subscribers)
         self._deletions[name] = deletion = _Deletion(version, now + self._lifetime, suspects)
         self.weight += _weight(name) + _SUSPECT_BYTES * len(suspects)
         self._make_room()

@@ -249,9 +249,9 @@ class Replicas:
 
     def deleted(self, name: str, version: int, subscribers: list[IRequester]) -> None:
         """
-        The record was deleted.
+        The record was deleted, or the arbiter does not have it any more.
 
-        @param version: its last one; -1 if it did not exist.
+        @param version: its last one; -1 if the server did not find it, or does not know its version.
         @param subscribers: the connections that were subscribed.
         """
         self._deletions.add(name, version, subscribers)

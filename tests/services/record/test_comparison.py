@@ -27,6 +27,7 @@ from tests.services.record.stage import (
     A,
     RecordTestCase,
     ask,
+    failed,
     patch,
     read_response,
     update,
@@ -316,6 +317,45 @@ class WriteTests(ComparisonTestCase):
         self.assertEqual(self.say_text(old, 'R|U|a|4|{"n":"new"}+'), [])
         self.assertEqual(self.storage.records["a"], Record(4, {"n": "new"}))
 
+    def test_gone_in_flight(self) -> None:
+        """
+        If the record is gone, a client of v4+ hears that such a write has failed.
+        """
+        self.have("a", 5)
+        young = self.reader("a")
+        self.storage.replace_by()
+        young.take()
+        write = patch("a", 6, "n", "late")
+        self.assertEqual(self.say(young, write), [failed(write)])
+
+    def test_gone_in_flight_text(self) -> None:
+        """
+        A text client has destroyed its callbacks with its copy, so it hears of the failure without an acknowledgement.
+        """
+        self.have("a", 5)
+        old = self.text_reader("a")
+        self.storage.replace_by()
+        old.take()
+        write = 'R|P|a|6|n|Slate|{"writeSuccess":true}+'
+        self.assertEqual(self.say_text(old, write), ["R|E|RECORD_UPDATE_ERROR|6+"])
+
+    def test_created_in_flight_text(self) -> None:
+        """
+        The same if another client has created the record anew, even if the write has the next version by accident. When
+        the text client has the new record, its writes are acknowledged.
+        """
+        self.have("a", 1)
+        old = self.text_reader("a")
+        self.storage.replace_by()
+        other = self.reader("a")
+        self.say(other, update("a", 1, {"n": "new"}))
+        old.take()
+        write = 'R|P|a|2|n|Slate|{"writeSuccess":true}+'
+        self.assertEqual(self.say_text(old, write), ["R|E|RECORD_UPDATE_ERROR|2+"])
+        self.assertEqual(self.storage.records["a"], Record(1, {"n": "new"}))
+        self.say_text(old, "R|CR|a+")
+        self.assertEqual(self.say_text(old, write), ["R|WA|a|[2]|L+"])
+
     def test_by_accident(self) -> None:
         """
         If others have used up the versions between, a write in flight has the next version, and is accepted. Its client
@@ -394,6 +434,17 @@ class OrdinaryAnswerTests(ComparisonTestCase):
         self.say(self.young(), write)
         self.assertIn("the record a has version 3 again", self.lines[0])
         self.assertEqual(young.take(), [update("b", 2, {"n": 2})])
+
+    def test_refusal_of_lost_text(self) -> None:
+        """
+        If the record is gone, and the refused write is that of a text client, this client hears of the deletion first.
+        By then it has no callback, so it gets no acknowledgement.
+        """
+        self.have("a", 5)
+        old = self.text_reader("a")
+        self.gone_back()
+        write = 'R|P|a|6|n|N6|{"writeSuccess":true}+'
+        self.assertEqual(self.say_text(old, write), ["R|A|D|a+", "R|E|RECORD_UPDATE_ERROR|6+"])
 
     def test_deletion(self) -> None:
         """

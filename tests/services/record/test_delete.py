@@ -52,6 +52,16 @@ class DeleteTests(RecordTestCase):
         self.clock.advance(ACK_DELAY_SECONDS)
         self.assertEqual(cat.take(), [])
 
+    def test_lost(self) -> None:
+        """
+        A client of v2 or v3 has a copy of a record that the stores have lost. After the deletion, its late write fails,
+        and is not acknowledged.
+        """
+        cat = self.old("b")
+        self.say(self.young(), ask(A.DELETE, "b"))
+        self.assertEqual(cat.take(), ["R|A|D|b+"])
+        self.assertEqual(self.say_text(cat, 'R|P|b|6|x|N6|{"writeSuccess":true}+'), ["R|E|RECORD_UPDATE_ERROR|6+"])
+
     def test_missing(self) -> None:
         """
         Deleting what is not there is a success, and ends the subscriptions to it.

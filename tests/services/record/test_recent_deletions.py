@@ -62,10 +62,13 @@ class RecentDeletionsTests(SynchronousTestCase):
 
     def test_missing(self) -> None:
         """
-        The deletion of what was not there is nothing to remember.
+        The deletion of a record that did not exist is remembered only if clients were subscribed: they had a copy.
         """
-        self.deletions.add("a", -1, [self.ann])
+        self.deletions.add("a", -1, [])
         self.assertNotIn("a", self.deletions.names)
+        self.deletions.add("a", -1, [self.ann])
+        self.assertTrue(self.deletions.may_hold("a", self.ann))
+        self.assertFalse(self.deletions.may_hold("a", self.bob))
 
     def test_again(self) -> None:
         """

@@ -36,6 +36,16 @@ class NotifyTests(RecordTestCase):
         self.assertNotIn("b", self.subscriptions)
         self.assertEqual(self.cache.records, {"a": Record(5, {"x": 5})})
 
+    def test_late_write_text(self) -> None:
+        """
+        A text client that was told that the record is no more gets no acknowledgement of a write that it sent before.
+        """
+        del self.storage.records["b"]
+        cat = self.old("b")
+        self.say(self.young(), self.request)
+        self.assertEqual(cat.take(), ["R|A|D|b+"])
+        self.assertEqual(self.say_text(cat, 'R|P|b|2|x|N6|{"writeSuccess":true}+'), ["R|E|RECORD_UPDATE_ERROR|2+"])
+
     def test_w28_w37_nothing(self) -> None:
         """
         W28, W37: notice of nothing is acknowledged.
