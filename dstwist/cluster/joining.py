@@ -5,6 +5,9 @@ A new member says hello to all others. Each of them answers as soon as it has th
 have answered, messages go both ways between this node and each of them, and what this node holds and watches reaches
 the owners. A member that does not answer is asked again each interval, and waited for until C{joinTimeout} is over.
 
+If no member answers, although all of them are well, this node has another bus than they: it does not start. It would
+keep the others from their work, because they wait for its answers.
+
 ===========  ==========================
 kind         meaning
 ===========  ==========================
@@ -21,10 +24,18 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
 from dstwist.config.cluster import ClusterSettings
+from dstwist.errors import StartError
+from dstwist.interfaces import IBus
 from dstwist.log import Logger, shown
 
 HELLO = "hello"
 WELCOME = "welcome"
+
+_OTHER_BUS = (
+    "the bus of this node is not that of the other nodes: none of them ({count}, such as {node}) has answered in time "
+    "(joinTimeout), and all say that their bus works. The server of clusterNode, and its channelPrefix, must be the "
+    "same at all nodes"
+)
 
 #: How many silent members the log names.
 NAMED_MEMBERS = 5
@@ -39,8 +50,11 @@ class Joining:
 
     _log = Logger()
 
-    def __init__(self, membership: Membership, peers: Peers, clock: IReactorTime, settings: ClusterSettings) -> None:
+    def __init__(
+        self, membership: Membership, peers: Peers, bus: IBus, clock: IReactorTime, settings: ClusterSettings
+    ) -> None:
         self._membership = membership
+        self._bus = bus
         self._peers = peers
         self._clock = clock
         self._settings = settings
@@ -63,7 +77,8 @@ class Joining:
         """
         Ask all other members. This node is a member.
 
-        @return: fires when all have answered, or after C{joinTimeout}.
+        @return: fires when all have answered, or after C{joinTimeout}. It fails with a L{StartError} if this node has
+            another bus than the others.
         """
         joined = self._joined = Deferred()
         self._end = self._clock.seconds() + self._settings.join_timeout
@@ -80,6 +95,9 @@ class Joining:
         silent = self.silent
         left = self._end - self._clock.seconds()
         if left <= 0 and silent:
+            if not self._answered and not self._bus.is_lost and all(map(self._membership.seems_well, silent)):
+                self._finish(StartError(_OTHER_BUS.format(count=len(silent), node=shown(silent[0]))))
+                return
             self._log.warn(
                 "CLUSTER | {count} of the other nodes have not answered in time (joinTimeout): {nodes}",
                 count=len(silent),
@@ -103,10 +121,13 @@ class Joining:
         if self._joined is not None and not self.silent:
             self._finish()
 
-    def _finish(self) -> None:
+    def _finish(self, problem: StartError | None = None) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         if self._joined is not None:
             joined, self._joined = self._joined, None
             self._answered.clear()
-            joined.callback(None)
+            if problem is None:
+                joined.callback(None)
+            else:
+                joined.errback(problem)

@@ -157,6 +157,12 @@ class Membership:
             node != self.node and self._leases.bus_works(node) for node in self.members
         )
 
+    def seems_well(self, node: str) -> bool:
+        """
+        Whether a node renews its lease, and says in it that its bus works.
+        """
+        return self._leases.has_moved(node) and self._leases.bus_works(node)
+
     def observe(self, changed: Callable[[], object]) -> None:
         """
         Call C{changed} whenever L{node}, L{members} or L{assignments} have changed.

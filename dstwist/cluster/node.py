@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from twisted.internet.defer import Deferred, TimeoutError, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -35,6 +35,7 @@ from dstwist.cluster.joining import Joining
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.subjects import AllSubjects, Subjects
+from dstwist.cluster.table import Member
 from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import StartError
 from dstwist.interfaces import IBus, IClusterTable, ILifecycle
@@ -76,10 +77,10 @@ class ClusterNode:
         self.directory = Directory(membership, self.peers, clock, settings, exact, rng)
         self._has_joined = False
         self._subjects = AllSubjects(bus, clock, settings, rng)
-        self._joining = Joining(membership, self.peers, clock, settings)
+        self._joining = Joining(membership, self.peers, bus, clock, settings)
         self.figures = ClusterCounting(membership, bus, self._subjects, self.directory)
         self._figures_log = FiguresLog(self.figures.count, clock)
-        self._members: set[str] = set()
+        self._members: Mapping[str, Member] = {}
         membership.observe(self._log_members)
 
     def subjects(
@@ -101,7 +102,11 @@ class ClusterNode:
             await self.bus.stop()
             raise
         self.directory.start()
-        await self._joining.wait()
+        try:
+            await self._joining.wait()
+        except StartError:
+            await self._stop()
+            raise
         self._has_joined = True
         self._figures_log.start()
 
@@ -152,10 +157,13 @@ class ClusterNode:
         return work.addErrback(lambda failure: failure.trap(TimeoutError) and None)
 
     def _log_members(self) -> None:
-        members = set(self.membership.members)
-        mine = self.membership.node
-        for node in members - self._members - {mine}:
+        before, members = self._members, self.membership.members
+        mine = {self.membership.node}
+        for node in members.keys() - before.keys() - mine:
             self._log.info("CLUSTER | node {member} is there", member=shown(node), event="CLUSTER")
-        for node in self._members - members - {mine}:
-            self._log.info("CLUSTER | node {member} has left, or is dead", member=shown(node), event="CLUSTER")
+        for node in before.keys() - members.keys() - mine:
+            if before[node].leaving:
+                self._log.info("CLUSTER | node {member} has left", member=shown(node), event="CLUSTER")
+            else:
+                self._log.warn("CLUSTER | node {member} is dead", member=shown(node), event="CLUSTER")
         self._members = members

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.cluster.bus_memory import MemoryNetwork
+from dstwist.errors import StartError
 from tests.cluster.stage import Stage
 from tests.logs import Lines
 
@@ -54,6 +56,22 @@ class JoiningTests(SynchronousTestCase):
         self.assertIn("1 of the other nodes have not answered in time (joinTimeout): ", self.lines.last("warn"))
         self.assertIn(self.stage.nodes[0].membership.node, self.lines.last("warn"))
         self.stage.kill(1)
+
+    def test_other_bus(self) -> None:
+        """
+        A node that none of the others hears, although they are well, has another bus. It does not start, and leaves.
+        """
+        self.stage.start(self.stage.nodes[0])
+        network, self.stage.network = self.stage.network, MemoryNetwork(self.stage.clock)
+        stray = self.stage.make_node()
+        self.stage.network = network
+        started = stray.start()
+        self.stage.advance(4.5)
+        self.assertNoResult(started)
+        self.stage.advance(2)
+        problem = str(self.failureResultOf(started, StartError).value)
+        self.assertIn("the bus of this node is not that of the other nodes: none of them (1, such as ann-", problem)
+        self.assertEqual(list(self.stage.nodes[0].membership.members), [self.stage.nodes[0].membership.node])
 
     def test_late(self) -> None:
         """
