@@ -289,13 +289,6 @@ def always_follows() -> Patches:
     yield patch.object(NewsGate, "follows", lambda self, name, version: True)
 
 
-def does_not_catch_up() -> Patches:
-    """
-    Subscribers are not told of a record that was in doubt, if it is what the writer believed.
-    """
-    yield patch.object(RecordNodes, "is_behind", lambda self, name, record: False)
-
-
 #: Mistakes, and the kind of histories that show each soonest.
 MUTATIONS: dict[Callable[[], Patches], str] = {
     no_expiry: "all",
@@ -323,7 +316,6 @@ MUTATIONS: dict[Callable[[], Patches], str] = {
     reads_cache: "all",
     out_of_turn: "busy records",
     always_follows: "busy records",
-    does_not_catch_up: "late store",
 }
 
 
