@@ -71,7 +71,9 @@ class ClusterNode:
         self.settings = settings
         self.bus = bus
         self.clock = clock
-        address = f"{name}-{secrets.token_hex(ADDRESS_BYTES)}"
+        # A test that can be repeated needs the same owners of names each time.
+        random_text = secrets.token_hex(ADDRESS_BYTES) if rng is None else rng.randbytes(ADDRESS_BYTES).hex()
+        address = f"{name}-{random_text}"
         self.membership = membership = Membership(address, __version__, table, bus, clock, settings, rng)
         self.peers = Peers(address, membership, bus, clock, settings)
         self.directory = Directory(membership, self.peers, clock, settings, exact, rng)

@@ -110,7 +110,11 @@ class ClusterContractTests(ServerBusTestCase, bus_contract.BusContract):
     def make(self) -> RedisBus:
         self.cluster_servers = shared_cluster().servers
         nodes = tuple(RedisAddress("127.0.0.1", server.port) for server in self.cluster_servers)
-        return self.make_at(RedisBusSettings(nodes=nodes, probe_interval=0.2, command_timeout=1.0, channel_prefix="p:"))
+        # A message of an earlier test may still be on its way between the servers.
+        prefix = f"{self.id()}:"
+        return self.make_at(
+            RedisBusSettings(nodes=nodes, probe_interval=0.2, command_timeout=1.0, channel_prefix=prefix)
+        )
 
     def disconnect(self, bus: Any) -> None:
         # There is no proxy in front of the nodes. The bus connects again at once.

@@ -80,8 +80,6 @@ class ClockTests(SynchronousTestCase):
         # The lease of cat ends later than that of a node that stopped to renew it at the touch.
         cat.kill()
         for server in (ann, bob):
-            server.wait_for_line("has left, or is dead")
-        dead = [
-            line.partition("CLUSTER | node ")[2] for line in nodes.log.splitlines() if "has left, or is dead" in line
-        ]
+            server.wait_for_line("is dead")
+        dead = [line.partition("CLUSTER | node ")[2] for line in nodes.log.splitlines() if "is dead" in line]
         self.assertEqual([name.partition("-")[0] for name in dead], ["cat", "cat"])

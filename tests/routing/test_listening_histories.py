@@ -20,7 +20,7 @@ from tests.routing.listening_history import PLANS, wrong_in
 HISTORIES = 2
 
 #: In how many histories a mistake is looked for.
-MAX_HISTORIES = 20
+MAX_HISTORIES = 60
 
 
 class HistoryTests(SynchronousTestCase):
@@ -86,7 +86,7 @@ class MutationTests(SynchronousTestCase):
         """
         A second provider is not told to stop.
         """
-        self.find("bus loses", NodeSearches, "_send_end")
+        self.find("store goes back", NodeSearches, "_send_end")
 
     def test_no_new_patterns(self) -> None:
         """
