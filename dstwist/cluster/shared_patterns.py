@@ -31,6 +31,7 @@ from twisted.internet.interfaces import IDelayedCall
 from dstwist.cluster.digest import DigestedSet, part_of
 from dstwist.cluster.fields import list_of, number
 from dstwist.cluster.node import ClusterNode
+from dstwist.cluster.slices import parts_for, slices
 from dstwist.log import Logger, shown
 from dstwist.patterns.javascript import InvalidPattern, compile_pattern
 from dstwist.patterns.table import PatternTable
@@ -201,12 +202,10 @@ class SharedPatterns:
 
     def _send_changes(self) -> None:
         self._call = None
-        changes, self._changes = list(self._changes.items()), {}
-        size = self._settings.names_per_item
-        for start in range(0, len(changes), size):
-            some = changes[start : start + size]
-            added = [line for line, there in some if there]
-            removed = [line for line, there in some if not there]
+        changes, self._changes = self._changes, {}
+        for lines in slices(list(changes), self._settings.names_per_item):
+            added = [line for line in lines if changes[line]]
+            removed = [line for line in lines if not changes[line]]
             for node in self._others():
                 self._peers.send(node, [self._kind(CHANGES), added, removed])
 
@@ -257,7 +256,7 @@ class SharedPatterns:
 
     def _asked(self, sender: str) -> None:
         entries = list(self._own.entries)
-        parts = -(-len(entries) // self._settings.names_per_item) or 1
+        parts = parts_for(len(entries), sum(map(len, entries)), self._settings.names_per_item)
         sliced: list[list[str]] = [[] for _ in range(parts)]
         for line in entries:
             sliced[part_of(line, parts)].append(line)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.cluster.messages import Item
 from dstwist.cluster.shared_patterns import SharedPatterns, entry
+from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE
 from tests.cluster.stage import Stage
 from tests.logs import Lines
 
@@ -146,6 +148,32 @@ class SharedPatternsTests(SynchronousTestCase):
         self.stage.bus(0).reconnect()
         self.stage.advance(1.5)
         self.assertEqual([bob.matches(f"{number}/") for number in range(1200)], [False, True] * 600)
+
+    def test_long_patterns(self) -> None:
+        """
+        Messages with patterns are limited in their characters, as all messages between nodes: changes, and the whole.
+        """
+        self.stage = Stage(self, 2)
+        self.news = []
+        ann, bob = (self.share(number, 2000) for number in range(2))
+        self.stage.start()
+        sent: list[list[str]] = []
+        peers = self.stage.nodes[0].peers
+        send = peers.send
+
+        def note(node: str, item: Item) -> None:
+            # The only fields that are lists are those with patterns.
+            sent.extend(field for field in item[1:] if isinstance(field, list))
+            send(node, item)
+
+        self.patch(peers, "send", note)
+        for number in range(300):
+            ann.put(f"^{number}/" + "x" * 1000, 1)
+        self.stage.advance(1)
+        self.assertTrue(bob.matches("299/" + "x" * 1000))
+        ann._asked(self.node(1))
+        self.assertGreaterEqual(sum(map(len, sent)), 600)
+        self.assertLessEqual(max(sum(map(len, lines)) for lines in sent), CHARACTERS_PER_MESSAGE)
 
     def test_w47_new_node(self) -> None:
         """

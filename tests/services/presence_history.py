@@ -23,6 +23,7 @@ from dstwist.protocol.message import Message
 from dstwist.services.presence import PresenceService
 from tests.cluster.stage import NAMES, Stage
 from tests.fakes import FakeConnection, unframed
+from tests.services.presence_messages import QUERY_ALL, SUBSCRIBE_ALL, UNSUBSCRIBE_ALL
 
 GRACE = 2.0
 
@@ -33,10 +34,6 @@ SURE_THERE, SURE_GONE = 0.5, GRACE + 4
 
 #: The longest way of a message, in seconds.
 LATENCY = 0.02
-
-SUBSCRIBE_ALL = Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL)
-UNSUBSCRIBE_ALL = Message(Topic.PRESENCE, PresenceAction.UNSUBSCRIBE_ALL)
-QUERY_ALL = Message(Topic.PRESENCE, PresenceAction.QUERY_ALL)
 
 JOINS = {PresenceAction.PRESENCE_JOIN_ALL: "all", PresenceAction.PRESENCE_JOIN: "single"}
 LEAVES = {PresenceAction.PRESENCE_LEAVE_ALL: "all", PresenceAction.PRESENCE_LEAVE: "single"}

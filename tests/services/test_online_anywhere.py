@@ -16,7 +16,7 @@ from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.table import partition_of
 from dstwist.config.settings import PresenceSettings
 from dstwist.connections.users import UserRegistry
-from dstwist.protocol.constants import PresenceAction, Topic
+from dstwist.protocol.constants import PresenceAction
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
@@ -25,6 +25,7 @@ from dstwist.services.online_anywhere import ALL_LINGER, OnlineAnywhere
 from dstwist.services.presence import LEARNED_AT_ONCE, PresenceService
 from tests.cluster.stage import Stage
 from tests.fakes import FakeConnection, FakeWire
+from tests.services.presence_messages import QUERY_ALL, SUBSCRIBE_ALL, UNSUBSCRIBE_ALL, query, subscribe, unsubscribe
 
 GRACE = 2.0
 
@@ -33,22 +34,6 @@ GONE = GRACE + 2
 
 #: Longer than it takes until a node is found dead.
 DEAD = 8.0
-
-SUBSCRIBE_ALL = Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL)
-UNSUBSCRIBE_ALL = Message(Topic.PRESENCE, PresenceAction.UNSUBSCRIBE_ALL)
-QUERY_ALL = Message(Topic.PRESENCE, PresenceAction.QUERY_ALL)
-
-
-def subscribe(*users: str) -> Message:
-    return Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE, names=users, correlation_id="1")
-
-
-def unsubscribe(*users: str) -> Message:
-    return Message(Topic.PRESENCE, PresenceAction.UNSUBSCRIBE, names=users, correlation_id="2")
-
-
-def query(*users: str) -> Message:
-    return Message(Topic.PRESENCE, PresenceAction.QUERY, names=users, correlation_id="3")
 
 
 class NodeUsers:

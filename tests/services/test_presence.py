@@ -22,23 +22,8 @@ from dstwist.services.presence import PresenceService
 from dstwist.services.roster import BLOCK_USERS
 from tests.fakes import FakeConnection, FakeWire
 from tests.requesters import RequesterTestCase, for_each_requester
+from tests.services.presence_messages import QUERY_ALL, SUBSCRIBE_ALL, UNSUBSCRIBE_ALL, query, subscribe, unsubscribe
 from tests.wire import readable, wire
-
-SUBSCRIBE_ALL = Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE_ALL)
-UNSUBSCRIBE_ALL = Message(Topic.PRESENCE, PresenceAction.UNSUBSCRIBE_ALL)
-QUERY_ALL = Message(Topic.PRESENCE, PresenceAction.QUERY_ALL)
-
-
-def subscribe(*users: str) -> Message:
-    return Message(Topic.PRESENCE, PresenceAction.SUBSCRIBE, names=users, correlation_id="1")
-
-
-def unsubscribe(*users: str) -> Message:
-    return Message(Topic.PRESENCE, PresenceAction.UNSUBSCRIBE, names=users, correlation_id="2")
-
-
-def query(*users: str) -> Message:
-    return Message(Topic.PRESENCE, PresenceAction.QUERY, names=users, correlation_id="3")
 
 
 def told(action: PresenceAction, user: str) -> Message:
