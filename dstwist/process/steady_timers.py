@@ -3,7 +3,7 @@ Makes the timers of the reactor independent of the wall clock.
 
 Twisted's timers are due at a time of day. If the clock of the machine is put back by an hour, no timer of the process
 fires for an hour: no heartbeat, no time-out, no renewal of a lease. If it is put forward, all of them fire at once.
-With C{time.monotonic} they are due after a duration.
+With the steady clock they are due after a duration.
 
 L{dstwist.scheduling.clocks} tells which parts need the time of day.
 """
@@ -14,6 +14,8 @@ import time
 from typing import Any
 
 from twisted.internet.base import ReactorBase
+
+from dstwist.scheduling.clocks import steady_seconds
 
 
 def steady_timers(reactor: Any) -> bool:
@@ -27,8 +29,8 @@ def steady_timers(reactor: Any) -> bool:
     now = reactor.seconds()
     waiting: list[tuple[Any, float]] = [(call, call.getTime() - now) for call in reactor.getDelayedCalls()]
     # The reactor asks this attribute whenever it needs the time, and hands it to each new timer.
-    reactor.seconds = time.monotonic
+    reactor.seconds = steady_seconds
     for call, left in waiting:
-        call.seconds = time.monotonic
+        call.seconds = steady_seconds
         call.reset(max(left, 0.0))
     return True

@@ -2,12 +2,16 @@
 The two clocks of a process.
 
 ==============  ======================  ===============================================================================
-clock           of Python               tells
+clock           function                tells
 ==============  ======================  ===============================================================================
 wall clock      C{time.time}            moments that mean something outside this process, or after its end: the ends of
                                         tokens and certificates, times in a store, C{now} in a rule. It may be set
-steady clock    C{time.monotonic}       how long something takes: leases, time-outs, limits. It is never set
+steady clock    L{steady_seconds}       how long something takes: leases, time-outs, limits. It is never set, and goes
+                                        on while the machine is suspended
 ==============  ======================  ===============================================================================
+
+C{time.monotonic} stands still while the machine is suspended: a node that wakes up would believe in a lease that the
+others have seen run out. So the steady clock is C{CLOCK_BOOTTIME}, if the system has it.
 
 The C{seconds} of a reactor are its one clock, also for its timers. Twisted gives it the wall clock: if that is put back
 by an hour, no timer fires for an hour. The server gives its reactor the steady clock
@@ -23,44 +27,65 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 
+def _steady_seconds() -> Callable[[], float]:
+    """
+    The best function of this system.
+    """
+    number = getattr(time, "CLOCK_BOOTTIME", None)
+    if number is not None:
+        read = partial(time.clock_gettime, number)
+        try:
+            read()
+        except OSError:
+            # The kernel is too old, or a sandbox does not allow it.
+            return time.monotonic
+        return read
+    return time.monotonic
+
+
+#: The time of the steady clock, in seconds since any moment.
+steady_seconds: Callable[[], float] = _steady_seconds()
+
+
 def wall_time(clock: IReactorTime) -> Callable[[], float]:
     """
     The time in seconds since 1970.
     """
-    return time.time if clock.seconds in (time.time, time.monotonic) else clock.seconds
+    return time.time if clock.seconds in (time.time, time.monotonic, steady_seconds) else clock.seconds
 
 
 def steady_time(clock: IReactorTime) -> Callable[[], float]:
     """
     The time in seconds since any moment, by a clock that is never set.
     """
-    return time.monotonic if clock.seconds == time.time else clock.seconds
+    return steady_seconds if clock.seconds in (time.time, time.monotonic) else clock.seconds
 
 
 def steady_clock(reactor: IReactorTime) -> IReactorTime:
     """
     A clock whose C{seconds} are never set, with the timers of C{reactor}.
     """
-    return SteadyClock(reactor) if reactor.seconds == time.time else reactor
+    return SteadyClock(reactor) if steady_time(reactor) != reactor.seconds else reactor
 
 
 @implementer(IReactorTime)
 class SteadyClock:
     """
-    The steady clock beside a reactor that has the wall clock.
+    The steady clock beside a reactor that has another one.
 
     @ivar reactor: has the timers.
     """
 
     def __init__(self, reactor: IReactorTime) -> None:
         self.reactor = reactor
-        self.seconds = time.monotonic
+        self.seconds = steady_seconds
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: object, **kwargs: object) -> IDelayedCall:
         return self.reactor.callLater(delay, callable, *args, **kwargs)

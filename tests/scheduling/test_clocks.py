@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from dstwist.scheduling.clocks import steady_clock, steady_time, wall_time
+from dstwist.scheduling import clocks
+from dstwist.scheduling.clocks import steady_clock, steady_seconds, steady_time, wall_time
 
 
 class Timers(Clock):
@@ -38,11 +39,34 @@ class ClockTests(SynchronousTestCase):
         """
         Whichever clock a reactor has, there are both.
         """
-        for seconds in (time.time, time.monotonic):
+        for seconds in (time.time, time.monotonic, steady_seconds):
             reactor = Timers(seconds)
             self.assertIs(wall_time(reactor), time.time)
-            self.assertIs(steady_time(reactor), time.monotonic)
-            self.assertIs(steady_clock(reactor).seconds, time.monotonic)
+            self.assertIs(steady_time(reactor), steady_seconds)
+            self.assertIs(steady_clock(reactor).seconds, steady_seconds)
+
+    def test_suspended(self) -> None:
+        """
+        The steady clock is the one that goes on while the machine is suspended. A system that does not have it, or does
+        not give it, has the other one.
+        """
+        asked: list[int] = []
+
+        def give(number: int) -> float:
+            asked.append(number)
+            return 7.0
+
+        def refuse(number: int) -> float:
+            raise OSError(number)
+
+        self.patch(time, "clock_gettime", give)
+        self.patch(time, "CLOCK_BOOTTIME", 7)
+        self.assertEqual(clocks._steady_seconds()(), 7.0)
+        self.assertEqual(set(asked), {7})
+        self.patch(time, "clock_gettime", refuse)
+        self.assertIs(clocks._steady_seconds(), time.monotonic)
+        self.patch(time, "CLOCK_BOOTTIME", None)
+        self.assertIs(clocks._steady_seconds(), time.monotonic)
 
     def test_other_clock(self) -> None:
         """
