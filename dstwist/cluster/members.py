@@ -13,7 +13,8 @@ entry of the table. A node that starts, and finds a living member with another o
 
 Always true: at most one node may decide about a partition (L{Membership.may_decide}). An owner stops deciding before
 any reader finds it dead, and before it gives a partition away. Two things break this, and the tokens protect the other
-nodes then: a store that has gone back, and a clock that stops while the machine is suspended.
+nodes then: a store that has gone back, and a system whose steady clock stops while the machine is suspended
+(L{dstwist.scheduling.clocks}).
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ from dstwist.errors import StartError
 from dstwist.interfaces import IBus, IClusterTable, TableReading
 from dstwist.log import Logger
 
-#: After this part of an interval the table is read again, if it was to be read while a reading was under way.
+#: After this part of an interval the table is read again, if it was to be read while a reading was under way. No two
+#: readings begin within it.
 LOOK_AGAIN_INTERVALS = 0.1
 
 
@@ -52,7 +54,7 @@ class Membership:
     @ivar owners: the same, with what has changed so far.
     @ivar went_back: how often the table in the store was older than the one that this node knew.
     @param address: the address of this node on the bus: its name and a random text.
-    @param clock: its C{seconds} are those of a clock that is never set, such as C{time.monotonic}.
+    @param clock: its C{seconds} are those of a clock that is never set (L{dstwist.scheduling.clocks}).
     """
 
     _log = Logger()
@@ -94,6 +96,8 @@ class Membership:
         self._leases = Leases(settings)
         self._equal = EqualSettings(self._member, self._leases)
         self._timer: IDelayedCall | None = None
+        # When the last reading began.
+        self._began = 0.0
         self._look_again = False
         self._observers: list[Callable[[], object]] = []
         self._announce: Callable[[int], object] = _announce_nothing
@@ -238,12 +242,14 @@ class Membership:
 
     def look(self) -> None:
         """
-        Renew the lease and read the table now, instead of at the end of the interval.
+        Renew the lease and read the table now, instead of at the end of the interval. If the last reading has just
+        begun, the next one waits a moment: other nodes may ask for this with each message.
         """
         if self._timer is None:
             self._look_again = True
         elif self._timer.active():
-            self._timer.reset(0)
+            pause = LOOK_AGAIN_INTERVALS * self._settings.lease_interval
+            self._timer.reset(max(self._began + pause - self._clock.seconds(), 0.0))
 
     # -- each interval
 
@@ -251,7 +257,7 @@ class Membership:
         self._timer = None
         self._look_again = False
         interval = self._settings.lease_interval
-        now = self._clock.seconds()
+        now = self._began = self._clock.seconds()
         self._watch_bus(now)
         renewal = self._store.renew(self.node, self._lease.next_text(self._bus.is_lost))
         if not renewal.called:

@@ -91,6 +91,26 @@ class MembershipTests(SynchronousTestCase):
     def read(self) -> Table:
         return Table.decode(self.store.document, PARTITIONS)
 
+    def test_looks(self) -> None:
+        """
+        However often other nodes have this one read the table, it reads it only now and then.
+        """
+        ann = self.node("ann")
+        self.wait(0.5)
+        readings: list[float] = []
+        renew = self.store.renew
+
+        def count(node: str, lease: bytes) -> Deferred[TableReading]:
+            readings.append(self.clock.seconds())
+            return renew(node, lease)
+
+        self.store.renew = count  # type: ignore[method-assign]
+        for _ in range(300):
+            ann.look()
+            self.clock.advance(0.001)
+        # The first one at once.
+        self.assertEqual([round(moment, 2) for moment in readings], [0.5, 0.6, 0.7])
+
     def test_silent_store(self) -> None:
         """
         The log says what is the matter if the store does not answer.
@@ -328,6 +348,7 @@ class MembershipTests(SynchronousTestCase):
         A node that hears of a new table reads it at once.
         """
         ann = self.node("ann")
+        self.wait(0.2)
         bob = self.node("bob")
         self.assertNotIn(bob.node, ann.members)
         ann.announced(bob.table.version)
