@@ -19,15 +19,23 @@ server that stops in good order.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from dstwist.errors import StoreError
-from dstwist.interfaces import IStore, Record
+from dstwist.interfaces import Change, Done, IStore, Record
+from dstwist.store import from_settings
+from dstwist.store.redis import RedisStore
+
+#: The names whose bad writes fail, or are never answered, begin so.
+_TROUBLED = ("broken", "late")
+
+_FAILURE = "the matrix wants it to fail"
 
 
 @implementer(IStore)
@@ -95,5 +103,57 @@ def _trouble(kind: str) -> Deferred[Any] | None:
     The outcome of an operation that is to fail.
     """
     if kind == "broken":
-        return fail(StoreError("the matrix wants it to fail"))
+        return fail(StoreError(_FAILURE))
     return Deferred() if kind == "late" else None
+
+
+class MatrixRedis(RedisStore):
+    """
+    The same of a Redis that the nodes of a cluster share, with C{broken}, C{late} and C{held}. Each node sees what was
+    mended and released at another one.
+    """
+
+    @classmethod
+    def install(cls) -> None:
+        """
+        Be the Redis of this process.
+        """
+        vars(from_settings)["RedisStore"] = cls
+
+    def get(self, name: str) -> Deferred[Record | None]:
+        if name.partition("/")[2].startswith("read/"):
+            return self._unless_mended(name, super().get)
+        return super().get(name)
+
+    def remove(self, name: str, expected: int | None) -> Deferred[Record | None]:
+        return self._unless_mended(name, lambda _: super(MatrixRedis, self).remove(name, expected))
+
+    def submit(
+        self, name: str, expected: int | None, record: Record, changes: Sequence[Change], done: Done, argument: Any
+    ) -> None:
+        kind, data = name.partition("/")[0], record.data
+        if _bad(data) and kind in _TROUBLED:
+            if kind == "broken":
+                done(argument, StoreError(_FAILURE), None)
+            return
+        if kind == "held" and "hold" in data and "next" not in data:
+            done, argument = self._hold, (name, done, argument)
+        super().submit(name, expected, record, changes, done, argument)
+
+    def _hold(self, held: tuple[str, Done, Any], error: Exception | None, found: Record | None) -> None:
+        Deferred.fromCoroutine(self._release(held, error, found))
+
+    async def _release(self, held: tuple[str, Done, Any], error: Exception | None, found: Record | None) -> None:
+        from twisted.internet import reactor
+
+        name, done, argument = held
+        while await super().get(f"release/{name}") is None:
+            await deferLater(reactor, 0.02)
+        done(argument, error, found)
+
+    def _unless_mended(self, name: str, operation: Callable[[str], Deferred[Any]]) -> Deferred[Any]:
+        kind = name.partition("/")[0]
+        if kind not in _TROUBLED:
+            return operation(name)
+        found = super().get(f"mend/{name}")
+        return found.addCallback(lambda mended: operation(name) if mended is not None else _trouble(kind))

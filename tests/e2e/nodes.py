@@ -24,7 +24,7 @@ NAMES = ("ann", "bob", "cat", "dan", "eve")
 
 class Nodes:
     """
-    A cluster. It stands in for one server: the clients that ask for its L{url} get one node each, in turn.
+    A cluster. It stands in for one server: the clients that ask for its L{url} or L{port} get one node each, in turn.
 
     @param config: a configuration that all nodes have.
     @param tier: where the Redis has the records: C{storage}, behind a cache in memory; or C{cache}.
@@ -85,6 +85,13 @@ class Nodes:
         The address of the node whose turn it is.
         """
         return self.servers[next(self._turns)].url
+
+    @property
+    def port(self) -> int:
+        """
+        The port of the node whose turn it is.
+        """
+        return self.servers[next(self._turns)].port
 
     @property
     def running(self) -> bool:

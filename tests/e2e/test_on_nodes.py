@@ -4,9 +4,7 @@ The scenarios of one server, with each client at another node of a cluster: user
 
 from __future__ import annotations
 
-import atexit
 import sys
-from pathlib import Path
 from typing import Any
 
 from tests.e2e import (
@@ -19,37 +17,8 @@ from tests.e2e import (
     test_records,
     test_rpc,
 )
-from tests.e2e.nodes import Nodes
+from tests.e2e.on_nodes import OnNodes
 from tests.e2e.records import Record
-from tests.e2e.scenario import Scenario
-
-_running: dict[Path | None, Nodes] = {}
-
-
-def shared_nodes(config: Path | None) -> Nodes:
-    """
-    Running nodes with that configuration. There is one cluster at a time.
-    """
-    nodes = _running.get(config)
-    if nodes is None or not nodes.running:
-        while _running:
-            _running.popitem()[1].kill()
-        nodes = _running[config] = Nodes(config=config)
-        atexit.register(nodes.kill)
-        nodes.start()
-    return nodes
-
-
-class OnNodes(Scenario):
-    """
-    The server of a scenario is a cluster.
-    """
-
-    def server(self, tls: bool = False, config: Path | None = None) -> Any:
-        nodes: Any = shared_nodes(config)
-        nodes.begin_anew()
-        self.servers.append(nodes)
-        return nodes
 
 
 def on_nodes(variants: Any, first: str, second: str = "v2") -> None:

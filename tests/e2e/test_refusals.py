@@ -5,13 +5,17 @@ Refused requests of the official clients: L{tests.e2e.matrix} says what must hol
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from tests.e2e.matrix import DEADLINE, Bad, Cell, GettingCell, ReadCell, cells
+from tests.e2e.on_nodes import OnNodes
 from tests.e2e.raw import RawClient
 from tests.e2e.scenario import QUICK, Scenario, for_each_generation, scratch_directory
 from tests.e2e.server import TROUBLE, Server
@@ -68,8 +72,9 @@ class RefusalCase(Scenario):
     def setUp(self) -> None:
         super().setUp()
         self.at = self.start()
-        self.admin = self.user("v7", self.at, "admin")
+        # Of two nodes, the admin is at the other one.
         self.subject = self.user(self.first, self.at, "ann", recordReadTimeout=30000, reconnectIntervalIncrement=1)
+        self.admin = self.user("v7", self.at, "admin")
         self.raw = RawClient(self.at.port, "v4", "admin")
         self.addCleanup(self.raw.close)
 
@@ -286,22 +291,6 @@ class RefusalTests(RefusalCase):
         """
         self.run_cells("hot", Bad(whole=None, erased=None, entries=None, deletes=False, reads=False, holds=False))
 
-    def test_full_cache(self) -> None:
-        """
-        The cache has no room for records that are in it alone.
-        """
-        for number in range(4):
-            self.assertIsNone(self.admin.set_data_with_ack(f"firm/filler/{number}", f'{{"start":{_LONG[:60_000]}"}}'))
-        bad = Bad(
-            f'{{"start":1,"bad":{_LONG[:60_000]}"}}',
-            ("bad", _LONG[:60_000] + '"'),
-            None,
-            ("a", _LONG[1:60_000]),
-            False,
-            False,
-        )
-        self.run_cells("firm", bad)
-
 
 def _paths(path: str, value: str, start: str = Bad.start, erased: str | None = None) -> Bad:
     return Bad(
@@ -323,6 +312,51 @@ _LARGE = Bad(
     deletes=False,
     reads=False,
 )
+
+
+class FullCacheTests(RefusalCase):
+    """
+    Records that are in the cache of a server only. A node of a cluster does not start with them.
+    """
+
+    def test_full_cache(self) -> None:
+        """
+        The cache has no room for records that are in it alone.
+        """
+        for number in range(4):
+            self.assertIsNone(self.admin.set_data_with_ack(f"firm/filler/{number}", f'{{"start":{_LONG[:60_000]}"}}'))
+        bad = Bad(
+            f'{{"start":1,"bad":{_LONG[:60_000]}"}}',
+            ("bad", _LONG[:60_000] + '"'),
+            None,
+            ("a", _LONG[1:60_000]),
+            False,
+            False,
+        )
+        self.run_cells("firm", bad)
+
+
+class RefusalOnNodesTests(OnNodes, RefusalTests):
+    """
+    The same at one of two nodes, while the other client is at the other node.
+    """
+
+    count = 2
+    before = "from tests.e2e.matrix_store import MatrixRedis; MatrixRedis.install()"
+
+    def start(self) -> Any:
+        return self.server(config=_config_of_nodes())
+
+
+@cache
+def _config_of_nodes() -> Path:
+    """
+    The configuration without the storage of one server, and without records in its cache only.
+    """
+    text = re.sub(r"(?m)^storage:.*\n| *storageExclusionPrefixes:.*\n", "", CONFIG.read_text(encoding="utf-8"))
+    path = scratch_directory() / "matrix.yml"
+    path.write_text(text.replace("fileLoad(", f"fileLoad({CONFIG.parent}/"), encoding="utf-8")
+    return path
 
 
 class ShutdownTests(RefusalCase):
@@ -375,6 +409,6 @@ class ShutdownTests(RefusalCase):
         return None if cell.outcome is None or cell.outcome.done else "its callback is not called"
 
 
-for case in (RefusalTests, ShutdownTests):
+for case in (RefusalTests, FullCacheTests, RefusalOnNodesTests, ShutdownTests):
     for_each_generation(case)
-del case, RefusalCase, RefusalTests, ShutdownTests
+del case, RefusalCase, RefusalTests, FullCacheTests, RefusalOnNodesTests, ShutdownTests

@@ -2,7 +2,7 @@
 Dialogs: what a client says, what it must hear, and what another client does meanwhile, a step a line::
 
     # a comment
-    connect                   a connection to the client's default path
+    connect                   a connection to the client's default path; in a cluster, to the next node
     connect single            the same, of a client that takes no more than one message from a frame
     > E|S|{event}             the client sends this
     < E|A|S|{event}           the next message that it hears is this
@@ -18,6 +18,7 @@ Messages are written with C{|} between their parts; C{{event}} and its like are 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,7 @@ from typing import Protocol
 from tests.e2e.clients import Client, Outcome
 from tests.e2e.languages.wire import Wire
 from tests.e2e.records import Record
+from tests.e2e.server import PATIENCE
 
 HERE = Path(__file__).resolve().parent
 
@@ -115,6 +117,15 @@ class Peer:
     def second_goes(self) -> None:
         self._second.close()
 
+    def sees_only(self, user: str) -> None:
+        """
+        No other user is online any more. In a cluster, users of earlier tests stay for their grace time.
+        """
+        late = time.monotonic() + PATIENCE
+        while (users := self.client.online()) != [user]:
+            assert time.monotonic() < late, users
+            time.sleep(0.05)
+
     def sees_join(self, user: str, times: str) -> None:
         """
         The user has come for that many times.
@@ -134,11 +145,14 @@ class Dialog:
     A dialog under way.
 
     @param name: of its file, C{<name>.txt}; the user is called so, too.
+    @param port: gives the port of the server.
     @param make: makes an official client that is logged in under a name.
     @param names: makes names that no other test uses.
     """
 
-    def __init__(self, name: str, port: int, path: str, make: Callable[[str], Client], names: Names) -> None:
+    def __init__(
+        self, name: str, port: Callable[[], int], path: str, make: Callable[[str], Client], names: Names
+    ) -> None:
         self._lines = (HERE / f"{name}.txt").read_text(encoding="utf-8").splitlines()
         self._port = port
         self._path = path
@@ -174,7 +188,7 @@ class Dialog:
 
     def _step(self, word: str, rest: str) -> None:
         if word == "connect":
-            self._wire = Wire(self._port, self._path, rest == "single")
+            self._wire = Wire(self._port(), self._path, rest == "single")
             self.variables["url"] = self._wire.url
             return
         wire = self._wire

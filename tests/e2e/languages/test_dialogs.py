@@ -23,6 +23,7 @@ from pathlib import Path
 from tests.e2e.languages.dialog import QUIET, Dialog
 from tests.e2e.languages.java_record import JavaRecord
 from tests.e2e.languages.wire import Wire
+from tests.e2e.on_nodes import OnNodes
 from tests.e2e.records import Record
 from tests.e2e.scenario import GENERATIONS, QUICK, Scenario, scratch_directory
 
@@ -47,7 +48,7 @@ class DialogTests(Scenario):
 
     def converse(self, name: str, path: str = "/deepstream") -> None:
         server = self.server()
-        dialog = Dialog(name, server.port, path, lambda user: self.user("v7", server, user), self.name)
+        dialog = Dialog(name, lambda: server.port, path, lambda user: self.user("v7", server, user), self.name)
         try:
             dialog.run()
         finally:
@@ -131,3 +132,20 @@ class JavaRecordTests(Scenario):
         self.assertEqual(copies, [json.loads(theirs[0].client.look("snapshot", name))] * 4)
         for record in mine:
             record.close()
+
+
+class DialogsOnNodesTests(OnNodes, DialogTests):
+    """
+    The same, with the client of a dialog and the official ones at the two nodes of a cluster in turn. The client
+    reconnects to the other node.
+    """
+
+    count = 2
+
+
+class JavaRecordOnNodesTests(OnNodes, JavaRecordTests):
+    """
+    The same, with a client for Java and an official one at each of two nodes.
+    """
+
+    count = 2
