@@ -11,6 +11,13 @@ from typing import Any
 
 Check = Callable[[Any], bool]
 
+#: The highest number of a field: a digest has 63 bits.
+MAX_NUMBER = 2**63 - 1
+
+#: A number that goes up by one cannot be higher than the last one by more than this: one that goes up 10,000 times a
+#: second takes three years for that.
+MAX_STEP = 2**40
+
 
 def text(value: Any) -> bool:
     """
@@ -35,9 +42,9 @@ def key(value: Any) -> bool:
 
 def number(value: Any) -> bool:
     """
-    A whole number from 0.
+    A whole number from 0 to L{MAX_NUMBER}.
     """
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value <= MAX_NUMBER
 
 
 def flag(value: Any) -> bool:

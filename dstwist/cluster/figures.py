@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from dstwist.cluster.directory import Directory
 from dstwist.cluster.members import Membership
+from dstwist.cluster.peers import Peers
 from dstwist.cluster.subjects import AllSubjects
 from dstwist.interfaces import IBus
 
@@ -127,9 +128,12 @@ class ClusterCounting:
     @ivar news: gives the figures of news; C{arbiter} is the same for writes. The service of records sets them.
     """
 
-    def __init__(self, membership: Membership, bus: IBus, subjects: AllSubjects, directory: Directory) -> None:
+    def __init__(
+        self, membership: Membership, bus: IBus, peers: Peers, subjects: AllSubjects, directory: Directory
+    ) -> None:
         self._membership = membership
         self._bus = bus
+        self._peers = peers
         self._subjects = subjects
         self._directory = directory
         self._bus_losses = 0
@@ -153,7 +157,7 @@ class ClusterCounting:
             partitions_given=membership.owners.given,
             bus_is_lost=self._bus.is_lost,
             bus_losses=self._bus_losses,
-            dropped=self._bus.dropped,
+            dropped=self._bus.dropped + self._peers.dropped,
             unconfirmed=self._subjects.unconfirmed,
             digests_differed=directory.digests_differed,
             absences=absences,

@@ -36,7 +36,11 @@ def build_cluster(settings: Settings, arbiter: IStore, reactor: Any, clock: IRea
     # Its library imports the global reactor.
     from dstwist.cluster.bus_redis import make_bus
 
-    times = replace(cluster.settings, grace={USER: settings.presence.grace_period})
+    times = replace(
+        cluster.settings,
+        grace={USER: settings.presence.grace_period},
+        max_waiting_bytes=cluster.bus.max_waiting_bytes,
+    )
     name = settings.server_name
     bus = make_bus(cluster.bus, times, reactor, f"dstwist-{name}")
     return ClusterNode(name, bus, arbiter.cluster_table(), clock, times, EXACT)

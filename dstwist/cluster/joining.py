@@ -62,7 +62,7 @@ class Joining:
         self._joined: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
         self._end = 0.0
-        peers.handle(HELLO, (), lambda sender: peers.send(sender, [WELCOME]))
+        peers.handle(HELLO, (), lambda sender: peers.send_urgent(sender, [WELCOME]))
         peers.handle(WELCOME, (), self._welcomed)
         membership.observe(self._look)
 
@@ -109,7 +109,7 @@ class Joining:
             self._finish()
             return
         for node in silent:
-            self._peers.send(node, [HELLO])
+            self._peers.send_urgent(node, [HELLO])
         self._timer = self._clock.callLater(min(left, self._settings.lease_interval), self._ask)
 
     def _welcomed(self, sender: str) -> None:

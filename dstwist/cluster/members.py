@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 
 from dstwist.cluster.departure import Departure
 from dstwist.cluster.equal_settings import EqualSettings
+from dstwist.cluster.fields import MAX_STEP
 from dstwist.cluster.leases import Leases, OwnLease
 from dstwist.cluster.messages import FORMAT
 from dstwist.cluster.next_table import Writer, next_table
@@ -36,7 +37,7 @@ from dstwist.cluster.table import Assignment, Member, Table, TableDecoder
 from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import StartError
 from dstwist.interfaces import IBus, IClusterTable, TableReading
-from dstwist.log import Logger
+from dstwist.log import Logger, shown
 
 #: After this part of an interval the table is read again, if it was to be read while a reading was under way. No two
 #: readings begin within it.
@@ -187,6 +188,16 @@ class Membership:
 
         @return: whether the message counts: its token is not lower than the highest that this node knows.
         """
+        if token > self.table.version + MAX_STEP:
+            # Believed, it would become the version of the table.
+            self._log.warn(
+                "CLUSTER | {owner} says that the membership table has version {token}, which cannot be",
+                owner=shown(owner),
+                token=token,
+                event="CLUSTER",
+                once=owner,
+            )
+            return False
         counts = self.owners.heard(partition, owner, token, self.node)
         if counts is None:
             self.look()

@@ -80,7 +80,7 @@ class ClusterNode:
         self._has_joined = False
         self._subjects = AllSubjects(bus, clock, settings, rng)
         self._joining = Joining(membership, self.peers, bus, clock, settings)
-        self.figures = ClusterCounting(membership, bus, self._subjects, self.directory)
+        self.figures = ClusterCounting(membership, bus, self.peers, self._subjects, self.directory)
         self._figures_log = FiguresLog(self.figures.count, clock)
         self._members: Mapping[str, Member] = {}
         membership.observe(self._log_members)

@@ -1,8 +1,9 @@
 """
 Direct messages to the other members.
 
-All items for a node that are made in one turn leave in one message; long lists of items are spread over turns, in their
-order. Messages may get lost, and the parts that use them repeat states until both sides agree.
+All items for a node that are made in one turn leave in one message; long lists of items are spread over turns. Items
+may get lost, and the parts that use them repeat states until both sides agree. Among the lost ones are those that find
+too many bytes of others in front of them (C{maxWaitingBytes} of the bus).
 
 =====================  ================================================================================================
 kind, and fields       meaning
@@ -12,24 +13,24 @@ C{table} version       there is a new membership table
 
 The parts that use the messages have kinds of their own (L{dstwist.cluster.messages}).
 
-Always true: the items of one member arrive in the order in which they were sent, and none twice. Each message has a
-number, and a message with a number that is not higher than that of the last one is dropped. So are messages of nodes
-that are not in the table, and messages for an earlier life of this node (L{dstwist.cluster.members.Membership.node}).
+Always true: the items of one member arrive in the order in which they were sent, and none twice; but urgent items may
+arrive before others (L{dstwist.cluster.waiting_items}). Each message has a number, and a message with a number that is
+not higher than that of the last one is dropped. So are messages of nodes that are not in the table, and messages for an
+earlier life of this node (L{dstwist.cluster.members.Membership.node}).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster import messages
-from dstwist.cluster.fields import Check, number
+from dstwist.cluster.fields import MAX_STEP, Check, number
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item
-from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE, characters_of
 from dstwist.cluster.table import address_of
+from dstwist.cluster.waiting_items import WaitingItems, size_of
 from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
 from dstwist.log import Logger, shown
@@ -40,6 +41,8 @@ TABLE = "table"
 class Peers:
     """
     Sends and receives the items of one node.
+
+    @ivar dropped: how many items were not sent, because too many others waited.
     """
 
     _log = Logger()
@@ -60,7 +63,11 @@ class Peers:
         self._fields: dict[str, Sequence[Check]] = {}
         self._handlers: dict[str, Callable[..., object]] = {}
         self._node = membership.node
-        self._queues: dict[str, deque[Item]] = {}
+        self._queues: dict[str, WaitingItems] = {}
+        self._most_bytes = settings.max_waiting_bytes
+        # The bytes of the items in all queues.
+        self._bytes = 0
+        self.dropped = 0
         self._sent: dict[str, int] = {}
         self._last: dict[str, int] = {}
         self._call: IDelayedCall | None = None
@@ -82,22 +89,50 @@ class Peers:
         """
         Send C{item} to a member, which may be this node.
         """
-        queue = self._queues.get(node)
-        if queue is None:
-            queue = self._queues[node] = deque()
-        queue.append(item)
-        if self._call is None:
-            self._call = self._clock.callLater(0, self._flush)
+        self._add(node, item, False)
+
+    def send_urgent(self, node: str, item: Item) -> None:
+        """
+        Send C{item}, which may overtake those that are not urgent: none of those is about the same.
+        """
+        self._add(node, item, True)
 
     def send_row(self, node: str, kind: str, row: Item) -> None:
         """
         Send C{row} in an item of C{kind} whose only field is a list of rows. Rows that follow each other share an item.
         """
+        queue = self._queue(node, row)
+        if queue is not None:
+            before = queue.size
+            queue.add_row(kind, row)
+            self._bytes += queue.size - before
+
+    def _add(self, node: str, item: Item, urgent: bool) -> None:
+        queue = self._queue(node, item)
+        if queue is not None:
+            before = queue.size
+            queue.add(item, urgent)
+            self._bytes += queue.size - before
+
+    def _queue(self, node: str, item: Item) -> WaitingItems | None:
+        """
+        The queue that takes C{item}; C{None}: none does.
+        """
+        if self._bytes + size_of(item) > self._most_bytes:
+            self.dropped += 1
+            self._log.warn(
+                "CLUSTER | messages to other nodes are not sent: {waiting} bytes of others wait (maxWaitingBytes)",
+                waiting=self._bytes,
+                event="CLUSTER",
+                once="waiting messages",
+            )
+            return None
+        if self._call is None:
+            self._call = self._clock.callLater(0, self._flush)
         queue = self._queues.get(node)
-        if queue and queue[-1][0] == kind and len(queue[-1][1]) < self._names_per_turn:
-            queue[-1][1].append(row)
-        else:
-            self.send(node, [kind, [row]])
+        if queue is None:
+            queue = self._queues[node] = WaitingItems(self._items_per_turn, self._names_per_turn)
+        return queue
 
     def send_all(self, item: Item) -> None:
         """
@@ -111,6 +146,7 @@ class Peers:
         Send nothing any more.
         """
         self._queues.clear()
+        self._bytes = 0
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -118,13 +154,15 @@ class Peers:
     def _announce(self, version: int) -> None:
         for node in self._membership.members:
             if node != self._node:
-                self.send(node, [TABLE, version])
+                self.send_urgent(node, [TABLE, version])
 
     def _flush(self) -> None:
         self._call = None
         for node in list(self._queues):
             queue = self._queues[node]
-            items = self._take(queue)
+            before = queue.size
+            items = queue.take()
+            self._bytes += queue.size - before
             if not queue:
                 del self._queues[node]
             if node != self._node:
@@ -135,22 +173,6 @@ class Peers:
                 self._handle(node, item)
         if self._queues and self._call is None:
             self._call = self._clock.callLater(0, self._flush)
-
-    def _take(self, queue: deque[Item]) -> list[Item]:
-        """
-        Take the items of one message from C{queue}: so many that the receiver handles them in a short turn.
-        """
-        items: list[Item] = []
-        room = self._names_per_turn
-        characters = CHARACTERS_PER_MESSAGE
-        while queue and room > 0 and characters > 0 and len(items) < self._items_per_turn:
-            item = queue.popleft()
-            items.append(item)
-            for field in item:
-                if type(field) is list:
-                    room -= len(field)
-                characters -= characters_of(field)
-        return items
 
     def _payload(self, payload: bytes) -> None:
         try:
@@ -164,7 +186,12 @@ class Peers:
         if sender not in self._membership.members:
             self._membership.look()
             return
-        if envelope.number <= self._last.get(sender, 0):
+        last = self._last.get(sender, 0)
+        if envelope.number <= last:
+            return
+        if envelope.number > last + MAX_STEP:
+            # All messages of the sender would be dropped after this one.
+            self._not_readable(ValueError(f"its number cannot be that of a message of {sender}"))
             return
         self._last[sender] = envelope.number
         for item in self._readable(sender, envelope.items):
@@ -219,10 +246,11 @@ class Peers:
         if membership.node != self._node:
             self._node = membership.node
             self._queues.clear()
+            self._bytes = 0
             self._sent.clear()
             self._last.clear()
         # The numbers that were sent are kept: a node that comes back, with a store that has gone back, knows them.
         for node in [node for node in self._queues if node not in membership.members]:
-            del self._queues[node]
+            self._bytes -= self._queues.pop(node).size
         for node in [node for node in self._last if node not in membership.members]:
             del self._last[node]

@@ -126,6 +126,8 @@ class ClusterSettings:
     # How many names are in one message between nodes, and how many items are sent to one node in one turn.
     names_per_item: int = 500
     items_per_turn: int = 100
+    # How many bytes of items may wait until they are sent to other nodes. It is maxWaitingBytes of the bus.
+    max_waiting_bytes: int = 2**28
 
 
 @dataclass(frozen=True)

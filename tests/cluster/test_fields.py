@@ -14,7 +14,7 @@ CASES: list[tuple[Check, list[Any], list[Any]]] = [
     (text, ["", "a"], [None, 1, [], True]),
     (text_or_none, ["", None], [1, False]),
     (key, ["a"], ["", None, 1]),
-    (number, [0, 7], [-1, 1.0, True, None, "1"]),
+    (number, [0, 7, 2**63 - 1], [-1, 1.0, True, None, "1", 2**63]),
     (flag, [True, False], [0, 1, None]),
     (list_of(number), [[], [1, 2]], [None, "", [1, "a"], {}]),
     (row(text, number), [["a", 1]], [[], ["a"], ["a", 1, 1], [1, "a"], "ab", None]),

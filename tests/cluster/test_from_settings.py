@@ -44,7 +44,8 @@ class BuildTests(SynchronousTestCase):
         self.reactor.waker.connectionLost(None)
 
     def settings(self) -> Settings:
-        config = {"serverName": "ann", "clusterNode": {"type": "redis"}, "cache": {"type": "redis"}}
+        bus = {"type": "redis", "options": {"maxWaitingBytes": 12345678}}
+        config = {"serverName": "ann", "clusterNode": bus, "cache": {"type": "redis"}}
         return load({**config, "presence": {"gracePeriod": 1500}}, {})
 
     def test_single(self) -> None:
@@ -62,6 +63,7 @@ class BuildTests(SynchronousTestCase):
         self.assertEqual(node.name, "ann")
         self.assertTrue(node.membership.node.startswith("ann-"))
         self.assertEqual(node.settings.grace, {USER: 1.5})
+        self.assertEqual(node.settings.max_waiting_bytes, 12345678)
 
     def test_no_table(self) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
+from dstwist.cluster.fields import MAX_STEP
 from dstwist.cluster.members import Membership
 from dstwist.cluster.table import Table, address_of
 from dstwist.cluster.table_memory import MemoryTable
@@ -342,6 +343,18 @@ class MembershipTests(SynchronousTestCase):
             bus.disconnect()
         self.wait(20)
         self.assertEqual(ann.table.version, version)
+
+    def test_impossible_token(self) -> None:
+        """
+        An owner with a token that the table cannot have reached is not believed, and the log says so. Believed, the
+        token would become the version of the table.
+        """
+        ann = self.node("ann")
+        known = ann.table.version
+        self.assertFalse(ann.heard(0, "eve#1", known + MAX_STEP + 1))
+        self.assertIn("eve#1 says that the membership table has version", self.lines.last("warn"))
+        self.assertTrue(ann.owns(0))
+        self.assertTrue(ann.heard(0, "eve#1", known + MAX_STEP))
 
     def test_announced(self) -> None:
         """

@@ -12,16 +12,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster import fields
 from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
+from dstwist.cluster.fields import MAX_STEP
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item, encode
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE
 from dstwist.cluster.table_memory import MemoryTable
+from dstwist.cluster.waiting_items import size_of
 from dstwist.config.cluster import ClusterSettings
 from tests.fakes import BusyClock
 from tests.logs import Lines
 
-SETTINGS = ClusterSettings(partitions=2, items_per_turn=2, names_per_item=4)
+SETTINGS = ClusterSettings(partitions=2, items_per_turn=2, names_per_item=4, max_waiting_bytes=2**21)
 
 
 class PeersTests(SynchronousTestCase):
@@ -164,6 +166,62 @@ class PeersTests(SynchronousTestCase):
         for number in (3, 3, 2, 4):
             self.deliver(self.ann_membership.node, number)
         self.assertEqual([item[2] for item in self.items("bob")], [3, 4])
+
+    def test_impossible_number(self) -> None:
+        """
+        A message with a number that its sender cannot have reached is dropped, and logged. So the next ones count.
+        """
+        for number in (2, MAX_STEP + 3, 3):
+            self.deliver(self.ann_membership.node, number)
+        self.assertEqual([item[2] for item in self.items("bob")], [2, 3])
+        self.assertIn("its number cannot be that of a message of ann#", self.lines.last("warn"))
+
+    def test_most_bytes(self) -> None:
+        """
+        If very many bytes wait, further items are not sent. The log says so, and they are counted.
+        """
+        node = self.bob_membership.node
+        item = ["text", "x" * 100_000]
+        got: list[int] = []
+        self.bob.handle("text", (fields.text,), lambda sender, text: got.append(len(text)))
+        most = SETTINGS.max_waiting_bytes // size_of(item)
+        for _ in range(most + 2):
+            self.ann.send(node, item)
+        self.ann.send_row(node, "text", item)
+        self.ann.send_urgent(self.ann_membership.node, item)
+        self.assertEqual(self.ann.dropped, 4)
+        self.assertIn("bytes of others wait (maxWaitingBytes)", self.lines.last("warn"))
+        self.turn(2 * most)
+        self.assertEqual(len(got), most)
+        self.ann.send(node, item)
+        self.turn()
+        self.assertEqual((len(got), self.ann.dropped), (most + 1, 4))
+
+    def test_lost_member(self) -> None:
+        """
+        The bytes for a member that has gone do not count.
+        """
+        self.ann.send(self.bob_membership.node, ["text", "x" * (SETTINGS.max_waiting_bytes - 1000)])
+        read = self.ann_membership.table
+        others = {self.ann_membership.node: read.members[self.ann_membership.node]}
+        self.ann_membership._adopt(replace(read, version=read.version + 1, members=others))
+        self.ann.send(self.ann_membership.node, ["text", "x" * 2000])
+        self.assertEqual(self.ann.dropped, 0)
+
+    def test_urgent(self) -> None:
+        """
+        Urgent items overtake the others, each of both in their order. One of the others is sent with each message.
+        """
+        node = self.bob_membership.node
+        for number in range(3):
+            self.ann.send(node, ["unequal", 0, number])
+        for number in range(6):
+            self.ann.send_urgent(node, ["unequal", 1, number])
+        self.turn(8)
+        self.assertEqual(
+            [item[1:] for item in self.items("bob")],
+            [[1, 0], [1, 1], [0, 0], [1, 2], [1, 3], [0, 1], [1, 4], [1, 5], [0, 2]],
+        )
 
     def test_strangers(self) -> None:
         """

@@ -126,7 +126,7 @@ class RemoteProviders:
         self._membership = membership = cluster.membership
         self._directory = directory = cluster.directory
         self._bus = cluster.bus
-        self._send = cluster.peers.send
+        self._send = cluster.peers.send_urgent
         self._calls = calls
         self._response_timeout = settings.response_timeout
         self._clock = clock

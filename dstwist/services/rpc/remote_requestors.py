@@ -100,7 +100,7 @@ class RemoteRequestors:
 
     def __init__(self, cluster: ClusterNode, clock: IReactorTime, calls: RunningCalls, find: Find) -> None:
         self._membership = membership = cluster.membership
-        self._send = cluster.peers.send
+        self._send = cluster.peers.send_urgent
         self._clock = clock
         self._calls = calls
         self._find = find
