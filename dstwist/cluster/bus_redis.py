@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
@@ -80,8 +81,9 @@ def make_bus(settings: RedisBusSettings, cluster: ClusterSettings, reactor: Any,
             return AnyPrimary(settings, reactor)
         return (SentinelPrimary if settings.sentinels else FixedPrimary)(settings, reactor)
 
-    publisher = RedisLink(settings, reactor, client_name, primary())
-    subscriber = Subscriber(settings, reactor, client_name, primary(), cluster.subscribe_window)
+    publisher = RedisLink(replace(settings, part="bus, publishing"), reactor, client_name, primary())
+    subscribing = replace(settings, part="bus, subscribing")
+    subscriber = Subscriber(subscribing, reactor, client_name, primary(), cluster.subscribe_window)
     return RedisBus(publisher, subscriber, settings, cluster, reactor)
 
 

@@ -57,6 +57,10 @@ _SENTINEL_PORT = 26379
 _ANSWER_BYTES = 1000
 
 
+#: The option for the first letters of channels, by that for the first letters of keys, and the other way round.
+_PREFIXES = {"prefix": "channelPrefix", "channelPrefix": "prefix"}
+
+
 @dataclass(frozen=True)
 class RedisTlsSettings:
     """
@@ -182,6 +186,8 @@ class RedisConnectionSettings:
 
     # The path of the options, for messages.
     where: str = field(default="", compare=False)
+    # The part of the server that has the connection, for the log.
+    part: str = field(default="", compare=False)
 
     def __repr__(self) -> str:
         # Settings may be logged; the passwords must not be.
@@ -303,7 +309,7 @@ def read_connection(cls: type[_S], options: Any, path: str, reading: Reading, **
     url = read_redis_url(given.pop("url"), join(path, "url")) if "url" in given else RedisUrl()
     more = _pop_redis_options(given, cls, path, reading)
     flagged = given.pop("enableTLSForSentinelMode", False)
-    settings = from_mapping(cls, given, path, reading, where=path, **fallbacks)
+    settings = from_mapping(cls, given, path, reading, where=reading.written(path), **fallbacks)
     if len(reading.problems) > problems:
         return settings
     said = {name for key, name in _options_of(cls) if key in given}
@@ -347,8 +353,12 @@ def _known(given: dict[str, Any], cls: type, path: str, reading: Reading) -> dic
     for key, value in given.items():
         name = renamed(key)
         note = None if name in names else ignored(key)
+        meant = None if name in names else _PREFIXES.get(name)
         if note is not None:
             reading.notes.append(f"CONFIG | {join(path, key)} has no effect: {note}")
+        elif meant is not None:
+            with reading.collecting():
+                raise ConfigError(join(path, key), f"unknown option; did you mean {meant}?")
         elif name != key and name in given:
             raise ConfigError(join(path, key), f"this is another name of {name}, which is there too; leave it out")
         else:

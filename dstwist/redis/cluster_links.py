@@ -23,6 +23,7 @@ from dstwist.redis.cluster_map import ClusterMap
 from dstwist.redis.interface import ServerIdentity
 from dstwist.redis.link import RedisLink
 from dstwist.redis.primary import Endpoints, FixedPrimary
+from dstwist.redis.reconnection import part_of
 from dstwist.redis.slots import SLOTS, SlotMap
 
 
@@ -253,7 +254,17 @@ class ClusterLinks:
 
     def _has_problem(self, problem: str | None) -> None:
         if problem is not None and (self._problem is None or not self._started):
-            self._log.error("REDIS_CONNECTION | {problem}", problem=self.text(problem), event="REDIS_CONNECTION")
+            self._log.error(
+                "REDIS_CONNECTION | {part}{problem}",
+                part=part_of(self._settings),
+                problem=self.text(problem),
+                event="REDIS_CONNECTION",
+            )
         if problem is None and self._problem is not None and self._started:
-            self._log.info("REDIS_CONNECTION | {text}", text=self.text("the cluster works"), event="REDIS_CONNECTION")
+            self._log.info(
+                "REDIS_CONNECTION | {part}{text}",
+                part=part_of(self._settings),
+                text=self.text("the cluster works"),
+                event="REDIS_CONNECTION",
+            )
         self._problem = problem

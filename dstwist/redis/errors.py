@@ -16,16 +16,11 @@ from __future__ import annotations
 import re
 
 from twisted.internet.defer import TimeoutError
+from twisted.internet.error import ConnectingCancelledError
 
+from dstwist.config.file import join
 from dstwist.errors import StoreError, StoreUnreachable
 from dstwist.tls.client import client_tls_problem
-
-#: What the operator can do about an error, by its code.
-ADVICE = {
-    "NOAUTH": "set the option password",
-    "NOPERM": 'the user needs the rights that docs/redis.rst lists under "Access control", for keys with the prefix',
-    "WRONGPASS": "check the options username and password",
-}
 
 #: The problem of a server that is silent.
 NO_ANSWER = "it did not answer in time"
@@ -78,10 +73,28 @@ class InvalidAnswer(StoreError):
     """
 
 
+def advice_on(code: str, where: str) -> str:
+    """
+    A correction for an error of Redis, for the operator; empty if there is none.
+
+    @param code: the code of the error.
+    @param where: the path of the options of this Redis in the configuration.
+    """
+    username, password = join(where, "username"), join(where, "password")
+    if code == "NOAUTH":
+        return f"set {password}"
+    if code == "WRONGPASS":
+        return f"check {username} and {password}"
+    if code == "NOPERM":
+        return 'the user needs the rights that docs/redis.rst lists under "Access control", for keys with the prefix'
+    return ""
+
+
 def reason_of(error: BaseException | None) -> str:
     """
     Why a connection has ended, or was not made, in words for an operator.
     """
-    if isinstance(error, TimeoutError):
+    # The text of the other one is only the address.
+    if isinstance(error, TimeoutError | ConnectingCancelledError):
         return NO_ANSWER
     return client_tls_problem(error) or str(error).removesuffix(".") or type(error).__name__

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from dstwist.config.redis import RedisConnectionSettings
 from dstwist.errors import StoreError
-from dstwist.redis.errors import ADVICE, InvalidAnswer, RedisRefusal, RedisReplyError
+from dstwist.redis.errors import InvalidAnswer, RedisRefusal, RedisReplyError, advice_on
 from dstwist.redis.interface import ServerIdentity, Word
 from dstwist.redis.protocol import RedisProtocol
 
@@ -78,19 +78,23 @@ async def greet(
     info = [connection.ask("INFO", section) for section in ("server", "replication")]
     asked_role = connection.ask("ROLE")
 
+    where = settings.where
     for words, answer in zip(login, answers, strict=True):
-        _check(str(words[0]), await answer)
+        _check(str(words[0]), await answer, where)
     answer = await ping
     # A server that cannot save its data refuses PING, but it can be read.
     if not isinstance(answer, RedisReplyError) or answer.code != "MISCONF":
-        _check("PING", answer)
+        _check("PING", answer, where)
     await name
-    client_id = _check("CLIENT ID", await number)
+    client_id = _check("CLIENT ID", await number, where)
     _check(
-        "CLIENT KILL", await kill, "dstwist has to end its own connections that broke, so its user needs +client|kill"
+        "CLIENT KILL",
+        await kill,
+        where,
+        "dstwist has to end its own connections that broke, so its user needs +client|kill",
     )
-    facts = _facts([_check("INFO", await each) for each in info])
-    role = _check("ROLE", await asked_role)
+    facts = _facts([_check("INFO", await each, where) for each in info])
+    role = _check("ROLE", await asked_role, where)
     if not isinstance(client_id, int) or not isinstance(role, list) or not role or "run_id" not in facts:
         raise RedisRefusal("it does not answer as Redis does; is there a proxy in front of it?")
     server = ServerIdentity(
@@ -111,17 +115,17 @@ async def greet(
         )
     kills = [connection.ask("CLIENT", "KILL", "ID", old.client_id) for old in doubted if old.run_id == server.run_id]
     for each in kills:
-        _check("CLIENT KILL", await each)
+        _check("CLIENT KILL", await each, where)
     return Greeting(server, client_id)
 
 
-def _check(command: str, answer: Any, advice: str = "") -> Any:
+def _check(command: str, answer: Any, where: str, advice: str = "") -> Any:
     if isinstance(answer, RedisReplyError):
         # Redis may repeat the words of a command that it does not know, such as a password.
         text = str(answer).partition(", with args")[0]
         if answer.code in _PASSING or text.startswith(_TOO_MANY):
             raise StoreError(f"it says {text!r}")
-        advice = advice or ADVICE.get(answer.code, "")
+        advice = advice or advice_on(answer.code, where)
         raise RedisRefusal(f"it refuses {command}: {text!r}" + (f"; {advice}" if advice else ""))
     if isinstance(answer, Exception):
         raise answer

@@ -99,6 +99,8 @@ class Reconnection:
         self._life: Deferred[None] | None = None
         self._awaited: Deferred[Any] | None = None
         self._stopped = False
+        # The first connection was not made in time.
+        self._is_late = False
         self._stop_waits: Deferred[None] | None = None
         # The problem that the log says last.
         self._logged: str | None = None
@@ -126,6 +128,7 @@ class Reconnection:
         There is no connection at the end of the time for the first one: the start fails for the reason of the last
         attempt.
         """
+        self._is_late = True
         started.errback(StoreError(self.text(self._logged or NO_ANSWER)))
         self._primary.stop()
         if self._awaited is not None:
@@ -167,11 +170,13 @@ class Reconnection:
                 except CancelledError:
                     raise
                 except Exception as error:
-                    self._has_problem(reason_of(error), away=started.called)
+                    if self._is_late:
+                        return
                     if not started.called and isinstance(error, RedisRefusal):
                         self._primary.stop()
                         started.errback(StoreError(self.text(reason_of(error))))
                         return
+                    self._has_problem(reason_of(error), away=started.called)
                 else:
                     lost, since = self._ready(greeting), seconds()
                     if not started.called:
@@ -299,7 +304,8 @@ class Reconnection:
             return
         self._logged = problem
         self._log.error(
-            "REDIS_CONNECTION | {problem}{meanwhile}",
+            "REDIS_CONNECTION | {part}{problem}{meanwhile}",
+            part=part_of(self._settings),
             problem=self.text(problem),
             meanwhile=f"; until it is back, {self._meanwhile}" if away else "; trying again",
             event="REDIS_CONNECTION",
@@ -308,8 +314,16 @@ class Reconnection:
     def _log_ready(self, server: ServerIdentity) -> None:
         self._logged = None
         self._log.info(
-            "REDIS_CONNECTION | connected to Redis {version} at {address}",
+            "REDIS_CONNECTION | {part}connected to Redis {version} at {address}",
+            part=part_of(self._settings),
             version=server.version,
             address=server.address,
             event="REDIS_CONNECTION",
         )
+
+
+def part_of(settings: RedisConnectionSettings) -> str:
+    """
+    The part of the server that has this connection, for the log: a server may have several connections to one Redis.
+    """
+    return f"{settings.part}: " if settings.part else ""

@@ -5,6 +5,7 @@ Builds cache and storage from the settings.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dstwist.config.fields import suggestion
@@ -213,7 +214,7 @@ def _redis(settings: RedisSettings, reactor: Any, record: RecordSettings, arbite
     # Its library imports the global reactor.
     from dstwist.store.redis_connection import connect
 
-    connection = connect(settings, reactor)
+    connection = connect(replace(settings, part=tier), reactor)
     return RedisStore(connection, settings, reactor, record.deletion_memory, arbiter=arbiter, tier=tier)
 
 

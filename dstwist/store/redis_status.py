@@ -36,11 +36,12 @@ from twisted.python.failure import Failure
 from dstwist.config.redis import RedisSettings
 from dstwist.errors import ConnectionBroken, StoreError, StoreUnreachable
 from dstwist.log import Logger
-from dstwist.redis.errors import ADVICE, RedisReplyError
+from dstwist.redis.errors import RedisReplyError, advice_on
 from dstwist.redis.interface import IRedis, ServerIdentity
 from dstwist.store.redis_layout import Layout
 from dstwist.store.redis_refusals import explained
 from dstwist.store.redis_servers import servers_of, together
+from dstwist.store.redis_table import TABLE_KEYS
 
 #: How often a connected Redis is asked for the number of the store and for its policy of evictions, in seconds.
 LOOK_SECONDS = 10.0
@@ -83,6 +84,7 @@ class RedisStatus:
         self._settings = settings
         self._is_cluster = bool(settings.nodes)
         self._key = layout.server_key(_STORE)
+        self._own_keys = [self._key, *map(layout.server_key, TABLE_KEYS)]
         self._script = layout.script("heads")
         self._arbiter = arbiter
         self._tier = tier
@@ -114,6 +116,7 @@ class RedisStatus:
         self._redis.on_connected.append(self._connected)
         await self._redis.start()
         try:
+            own = await self._count_own_keys()
             facts = await self._look()
             self._id = await self._identify()
             await self._try_script()
@@ -127,8 +130,8 @@ class RedisStatus:
             await self._redis.stop()
             raise StoreError(f"Redis at {self._settings.address}: {refusal}")
         self._warn(facts)
-        keys = sum(fact.keys for fact in facts)
-        self.contents = f"{keys} keys" if keys else "nothing yet"
+        keys = sum(fact.keys for fact in facts) - own
+        self.contents = f"{keys} {'key' if keys == 1 else 'keys'}" if keys > 0 else "nothing yet"
         self._started = True
         self._looks.start(LOOK_SECONDS, now=False)
 
@@ -274,6 +277,13 @@ class RedisStatus:
             keys,
         )
 
+    async def _count_own_keys(self) -> int:
+        """
+        How many keys of the server itself there are.
+        """
+        asked = [self._redis.call(key, "STRLEN", key).addErrback(_is_no_text) for key in self._own_keys]
+        return sum(1 for length in await together(asked) if length)
+
     async def _policies(self) -> list[str]:
         servers = await servers_of(self._redis, self._is_cluster)
         return [_policy(info) for info in await together([self._redis.call(key, "INFO", "memory") for key in servers])]
@@ -317,12 +327,22 @@ class RedisStatus:
         return await self._number()
 
     def _with_advice(self, error: RedisReplyError) -> str:
-        advice = ADVICE.get(error.code)
+        advice = advice_on(error.code, self._settings.where)
         return f"Redis at {self._settings.address}: {explained(error)}" + (f"; {advice}" if advice else "")
 
 
 def _not_told(failure: Failure) -> None:
     failure.trap(RedisReplyError)
+
+
+def _is_no_text(failure: Failure) -> bool:
+    """
+    Whether a key has a value, although that has no length, after a question for its length.
+    """
+    error = failure.value
+    if not isinstance(error, RedisReplyError):
+        failure.raiseException()
+    return error.code == "WRONGTYPE"
 
 
 def _not_kept(failure: Failure) -> Failure | None:

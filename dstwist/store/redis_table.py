@@ -29,6 +29,9 @@ from dstwist.interfaces import IClusterTable, TableReading
 from dstwist.redis.interface import IRedis, Word
 from dstwist.redis.scripts import Script
 
+#: The names of the keys, without the beginning that all keys of a server have.
+TABLE_KEYS = (b"{cluster}table", b"{cluster}leases")
+
 _RENEW = Script.load("dstwist.store", "table_renew")
 _REPLACE = Script.load("dstwist.store", "table_replace")
 
@@ -44,7 +47,7 @@ class RedisTable:
 
     def __init__(self, redis: IRedis, server_key: Callable[[bytes], bytes]) -> None:
         self._redis = redis
-        self._keys = [server_key(b"{cluster}table"), server_key(b"{cluster}leases")]
+        self._keys = [server_key(name) for name in TABLE_KEYS]
 
     def renew(self, node: str, lease: bytes) -> Deferred[TableReading]:
         return self._run(_RENEW, [node.encode(), lease]).addCallback(_read)

@@ -12,6 +12,7 @@ from dstwist.config.redis_nodes import RedisAddress
 from dstwist.errors import StoreError
 from tests.cluster import bus_contract
 from tests.cluster.redis_servers import ServerBusTestCase
+from tests.logs import Lines
 from tests.redis_groups import RedisCluster, SentinelGroup
 from tests.redis_server import RedisServer
 from tests.store.redis_stage import authority, encrypted_server, shared_cluster
@@ -51,6 +52,18 @@ class PlaceTests(ServerBusTestCase):
         A UNIX socket.
         """
         self.talk(path=str(self.server.unix_socket))
+
+    def test_lines(self) -> None:
+        """
+        The log tells the two connections of a bus apart.
+        """
+        lines = Lines(self)
+        self.wait(self.make_at(RedisBusSettings(port=self.server.port)).start())
+        connected = sorted(line.split(": ")[0] for line in lines.of("info") if "connected" in line)
+        self.assertEqual(
+            ["REDIS_CONNECTION | bus, publishing", "REDIS_CONNECTION | bus, subscribing"],
+            connected,
+        )
 
     def test_database(self) -> None:
         """

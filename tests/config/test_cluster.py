@@ -82,6 +82,7 @@ class BusTests(ClusterCase):
         settings = self.load(content)
         assert settings.cluster is not None
         self.assertEqual(RedisBusSettings(host="bus", port=1), settings.cluster.bus)
+        self.assertEqual("plugins.message.options", settings.cluster.bus.where)
         notes = "\n".join(settings.notes)
         self.assertIn("CONFIG | plugins.message is taken for clusterNode, its name in v5 and later", notes)
         self.assertIn("serverName has no effect: the node has the name that serverName at the top gives it", notes)
@@ -128,6 +129,14 @@ class BusTests(ClusterCase):
                     ("clusterNode: redis", 'clusterNode: expected a section (key: value), got "redis"'),
                     ("clusterNode: {options: {host: a}}", "clusterNode.options: the type default has no options"),
                     ("clusterNode: {type: redis, options: {hots: a}}", "clusterNode.options.hots: unknown option"),
+                    (
+                        "clusterNode: {type: redis, options: {prefix: a}}",
+                        "clusterNode.options.prefix: unknown option; did you mean channelPrefix?",
+                    ),
+                    (
+                        "clusterNode: {type: redis, options: {keyPrefix: a}}",
+                        "clusterNode.options.keyPrefix: unknown option; did you mean channelPrefix?",
+                    ),
                     ("clusterNode: {type: redis, options: {ttl: 1}}", "clusterNode.options.ttl: unknown option"),
                 )
             )

@@ -261,6 +261,7 @@ class RedisTests(RedisCase):
         """
         self.refused(
             ("{hots: a}", ".hots: unknown option; did you mean host?"),
+            ("{channelPrefix: a}", ".channelPrefix: unknown option; did you mean prefix?"),
             ("{host: 'redis://a'}", ".host: expected the name or address of a host; a URL is the option url"),
             ("{host: 'a b'}", '.host: expected the name or address of a host, got "a b"'),
             ("{host: }", ".host: expected a text, got null"),

@@ -4,7 +4,8 @@ Tests for L{dstwist.redis.errors}.
 
 from __future__ import annotations
 
-from twisted.internet.error import ConnectionDone
+from twisted.internet.address import HostnameAddress
+from twisted.internet.error import ConnectingCancelledError, ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.redis.errors import TOO_LARGE, RedisReplyError, reason_of
@@ -40,6 +41,13 @@ class ReasonTests(SynchronousTestCase):
         The reason can stand inside a sentence.
         """
         self.assertEqual(reason_of(ConnectionDone()), "Connection was closed cleanly")
+
+    def test_too_late(self) -> None:
+        """
+        An attempt that was ended because it took too long has had no answer. The text of that error is an address.
+        """
+        ended = ConnectingCancelledError(HostnameAddress(b"redis.example", 6379))
+        self.assertEqual(reason_of(ended), "it did not answer in time")
 
 
 class RefusedTests(SynchronousTestCase):

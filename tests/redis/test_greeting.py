@@ -92,12 +92,21 @@ class ServerTests(LinkTestCase):
 
     def test_no_password(self) -> None:
         """
-        A missing password ends the start, and the text says so.
+        A missing password ends the start, and the text names its option.
         """
+        self.make(where="clusterNode.options")
         self.special["PING"] = RedisReplyError("NOAUTH Authentication required.")
         text = self.refusal()
         self.assertIn("NOAUTH", text)
-        self.assertIn("; set the option password", text)
+        self.assertIn("; set clusterNode.options.password", text)
+
+    def test_wrong_password(self) -> None:
+        """
+        The same for a wrong password.
+        """
+        self.make(where="storage.options", password="geheim")
+        self.special["AUTH"] = RedisReplyError("WRONGPASS invalid username-password pair or user is disabled.")
+        self.assertIn("; check storage.options.username and storage.options.password", self.refusal())
 
     def test_unknown_command(self) -> None:
         """

@@ -149,6 +149,34 @@ class AwayTests(LinkTestCase):
         self.pass_time(1.5)
         self.assertIn("it did not answer in time", str(self.failureResultOf(started, StoreError).value))
 
+    def test_start_over(self) -> None:
+        """
+        A start that has failed leaves no further attempt and no line in the log, not even about the attempt that it
+        has ended. The caller tells the reason.
+        """
+        lines = Lines(self)
+        self.endpoint.refuses = "it is away"
+        started = self.link.start()
+        self.pass_time(1.4)
+        self.assertEqual(len(lines.of("error")), 1)
+        self.endpoint.refuses = ...
+        self.pass_time(0.1)
+        self.failureResultOf(started, StoreError)
+        attempts = self.endpoint.attempts
+        self.pass_time(5)
+        self.assertEqual((self.endpoint.attempts, len(lines.of("error"))), (attempts, 1))
+
+    def test_refusal(self) -> None:
+        """
+        A refusal at the start is told by the caller only, since it is not tried again.
+        """
+        lines = Lines(self)
+        self.special["PING"] = RedisReplyError("NOAUTH Authentication required.")
+        started = self.link.start()
+        self.greet()
+        self.failureResultOf(started, StoreError)
+        self.assertEqual(lines.of("error"), [])
+
     def test_problem(self) -> None:
         """
         There is a problem while there is no connection. The log says each problem once, and its end.
@@ -168,6 +196,16 @@ class AwayTests(LinkTestCase):
         self.reconnect()
         self.assertIsNone(self.link.problem())
         self.assertIn("connected to Redis 7.0.15 at here:6379", lines.last("info"))
+
+    def test_part(self) -> None:
+        """
+        The lines name the part of the server that has the connection: a server may have several to one Redis.
+        """
+        lines = Lines(self)
+        self.connect(part="bus, publishing")
+        self.assertTrue(lines.last("info").startswith("REDIS_CONNECTION | bus, publishing: connected to Redis"))
+        self.peer.close()
+        self.assertTrue(lines.last("error").startswith("REDIS_CONNECTION | bus, publishing: Redis at here:6379: "))
 
     def test_told(self) -> None:
         """

@@ -32,6 +32,8 @@ def answers(**changed: Any) -> dict[str, Any]:
         "keys": 4,
         "id": b"abc",
         "script": [b""],
+        "table": 0,
+        "leases": 0,
     } | changed
     return {
         "INFO memory": found["memory"],
@@ -40,6 +42,9 @@ def answers(**changed: Any) -> dict[str, Any]:
         "DBSIZE": found["keys"],
         "GET !store": found["id"],
         "heads !store": found["script"],
+        "STRLEN !store": 32 if found["id"] else 0,
+        "STRLEN !{cluster}table": found["table"],
+        "STRLEN !{cluster}leases": found["leases"],
     }
 
 
@@ -72,9 +77,19 @@ class StatusTests(SynchronousTestCase):
         """
         A Redis that loses nothing needs no line, but tells its content.
         """
-        self.assertEqual("4 keys", self.started().contents)
-        self.assertEqual("nothing yet", self.started(keys=0).contents)
+        self.assertEqual("3 keys", self.started().contents)
+        self.assertEqual("nothing yet", self.started(keys=1).contents)
         self.assertEqual([], self.lines.of("warn") + self.lines.of("critical"))
+
+    def test_own_keys(self) -> None:
+        """
+        The keys of the server itself, and those of a cluster, do not count.
+        """
+        leases = RedisReplyError("WRONGTYPE Operation against a key holding the wrong kind of value")
+        self.assertEqual("nothing yet", self.started(keys=3, table=100, leases=leases).contents)
+        self.assertEqual("1 key", self.started(keys=4, table=100, leases=leases).contents)
+        forbidden = RedisReplyError("NOPERM this user has no permissions to run the 'strlen' command")
+        self.assertEqual("4 keys", self.started(keys=5, table=forbidden, leases=forbidden).contents)
 
     def test_evicting(self) -> None:
         """
