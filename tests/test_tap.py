@@ -15,6 +15,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogLevel
 from twisted.plugin import getPlugins
+from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -124,6 +125,19 @@ class OptionsTests(TapTestCase):
         self.assertEqual(ended.code, 78)
         self.assertTrue(said.getvalue().startswith("dstwist: "), said.getvalue())
         self.assertIn("rcp: unknown option; did you mean rpc?", said.getvalue())
+
+    def test_unknown_words(self) -> None:
+        """
+        Below twistd, words that are no options end the process with the status of a configuration that cannot be used;
+        twistd itself would end it with 0.
+        """
+        for words in (["--no-such"], ["word"], ["--log-level", "loud"]):
+            options = Options()
+            options.parent = TwistedOptions()
+            self.patch(sys, "stderr", said := StringIO())
+            ended = self.assertRaises(SystemExit, options.parseOptions, words)
+            self.assertEqual(ended.code, 78)
+            self.assertTrue(said.getvalue().startswith("dstwist: "), said.getvalue())
 
     def test_empty_words(self) -> None:
         """

@@ -23,6 +23,10 @@ from dstwist.protocol.message import Malformed, Message
 #: How long a requester is paused at most before its buckets are looked at again, in seconds.
 MAX_PAUSE_SECONDS = 1.0
 
+#: The shortest pause. A pause that is shorter than the clock can tell would end at the moment at which it began, again
+#: and again.
+MIN_PAUSE_SECONDS = 0.001
+
 
 class TokenBucket:
     """
@@ -258,7 +262,7 @@ class RateLimit:
         self._call = None
         wait = max([bucket.wait() for bucket in (*self._bytes, *self._messages)], default=0.0)
         if wait:
-            self._call = self._clock.callLater(min(wait, MAX_PAUSE_SECONDS), self._await)
+            self._call = self._clock.callLater(min(max(wait, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS), self._await)
         elif self._requester is not None:
             self._requester.resume()
 

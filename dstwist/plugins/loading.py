@@ -8,8 +8,9 @@ C{name}                 an entry point, in a group for each kind of part; or a T
                         plug-in, for kinds of parts that have an interface for that
 ======================  ======================================================================================
 
-The class is called with the C{options} of the section and a L{PluginContext}. The result must provide the interface of
-its part. A function that returns such an object will do as well.
+A file is executed once, like any module. The class is called with the C{options} of the section and a
+L{PluginContext}. The result must provide the interface of its part. A function that returns such an object will do as
+well.
 """
 
 from __future__ import annotations
@@ -124,10 +125,18 @@ def _load_file(path: str) -> Any:
     # at each start: loggers have it as their namespace.
     stem = re.sub(r"\W", "_", Path(path).stem)
     name = f"dstwist_plugin_{stem}_{zlib.crc32(os.fsencode(path)):08x}"
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__file__ == os.path.abspath(path):
+        # Several sections name classes of one file, or several nodes are in one process.
+        return loaded
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module

@@ -23,7 +23,7 @@ from dstwist.redis.cluster_map import ClusterMap
 from dstwist.redis.interface import ServerIdentity
 from dstwist.redis.link import RedisLink
 from dstwist.redis.primary import Endpoints, FixedPrimary
-from dstwist.redis.reconnection import part_of
+from dstwist.redis.reconnection import shown
 from dstwist.redis.slots import SLOTS, SlotMap
 
 
@@ -255,16 +255,15 @@ class ClusterLinks:
     def _has_problem(self, problem: str | None) -> None:
         if problem is not None and (self._problem is None or not self._started):
             self._log.error(
-                "REDIS_CONNECTION | {part}{problem}",
-                part=part_of(self._settings),
-                problem=self.text(problem),
+                "REDIS_CONNECTION | {server}: {problem}",
+                server=shown(self._settings.address, self._settings),
+                problem=problem,
                 event="REDIS_CONNECTION",
             )
         if problem is None and self._problem is not None and self._started:
             self._log.info(
-                "REDIS_CONNECTION | {part}{text}",
-                part=part_of(self._settings),
-                text=self.text("the cluster works"),
+                "REDIS_CONNECTION | {server}: the cluster works",
+                server=shown(self._settings.address, self._settings),
                 event="REDIS_CONNECTION",
             )
         self._problem = problem

@@ -39,7 +39,7 @@ from dstwist.redis.interface import Done, IRedis, ServerIdentity, Word
 from dstwist.redis.outcomes import Outcomes
 from dstwist.redis.primary import FixedPrimary, Primary
 from dstwist.redis.protocol import RedisProtocol
-from dstwist.redis.reconnection import Callbacks, Reconnection, part_of
+from dstwist.redis.reconnection import Callbacks, Reconnection, shown
 from dstwist.redis.redo import MAX_TRIES, Redo
 from dstwist.redis.scripts import Script
 from dstwist.redis.sentinel import SentinelPrimary
@@ -78,7 +78,7 @@ class RedisLink:
         self.on_connected: list[Callable[[ServerIdentity], object]] = []
         callbacks = Callbacks(self._answered, self._ready, self._lost)
         self._reconnection = Reconnection(settings, client_name, reactor, primary, callbacks, jitter)
-        self._trouble = Trouble(part_of(settings) + self._reconnection.text("")[:-2], settings.probe_interval, reactor)
+        self._trouble = Trouble(shown(primary.name, settings), settings.probe_interval, reactor)
         self._outcomes = Outcomes(reactor, self._pause)
         # The calls that wait until the connection is open, in their order.
         self._waiting: Deadlines[Call] = Deadlines(settings.reconnect_wait, reactor, self._waited_too_long)

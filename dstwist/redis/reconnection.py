@@ -304,9 +304,9 @@ class Reconnection:
             return
         self._logged = problem
         self._log.error(
-            "REDIS_CONNECTION | {part}{problem}{meanwhile}",
-            part=part_of(self._settings),
-            problem=self.text(problem),
+            "REDIS_CONNECTION | {server}: {problem}{meanwhile}",
+            server=shown(self._primary.name, self._settings),
+            problem=problem,
             meanwhile=f"; until it is back, {self._meanwhile}" if away else "; trying again",
             event="REDIS_CONNECTION",
         )
@@ -314,16 +314,15 @@ class Reconnection:
     def _log_ready(self, server: ServerIdentity) -> None:
         self._logged = None
         self._log.info(
-            "REDIS_CONNECTION | {part}connected to Redis {version} at {address}",
-            part=part_of(self._settings),
-            version=server.version,
-            address=server.address,
+            "REDIS_CONNECTION | connected to {server}",
+            server=shown(server.address, self._settings, server.version),
             event="REDIS_CONNECTION",
         )
 
 
-def part_of(settings: RedisConnectionSettings) -> str:
+def shown(address: str, settings: RedisConnectionSettings, version: str = "") -> str:
     """
-    The part of the server that has this connection, for the log: a server may have several connections to one Redis.
+    A Redis and the part of the server that uses it, for the log: a server may have several connections to one Redis.
     """
-    return f"{settings.part}: " if settings.part else ""
+    part = f" ({settings.part})" if settings.part else ""
+    return f"Redis{version and f' {version}'} at {address}{part}"

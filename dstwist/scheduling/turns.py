@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -77,10 +77,11 @@ class Turns:
         """
         The turns of C{clock}. All users of one reactor share its turns.
         """
-        turns = _turns.get(clock)
+        while isinstance(clock, SteadyClock):
+            clock = clock.reactor
+        turns = _turns.get(id(clock))
         if turns is None:
-            turns = cls.of(clock.reactor) if isinstance(clock, SteadyClock) else cls(clock)
-            _turns[clock] = turns
+            turns = _turns[id(clock)] = cls(clock)
         return turns
 
     def __len__(self) -> int:
@@ -117,7 +118,7 @@ class Turns:
         @param fresh: the party was not served in this turn.
         """
         (self._fresh if fresh else self._waiting).append(party)
-        if self._call is None:
+        if self._call is None and not self._held:
             self._mark(self.now())
 
     def hold(self) -> None:
@@ -133,6 +134,8 @@ class Turns:
         """
         self._held -= 1
         if not self._held:
+            if self._call is None and len(self):
+                self._call = self._clock.callLater(0, self._begin)
             # If a call is pending, it begins the next turn.
             self.deadline = self.now() + (UNMARKED_TURN_LENGTH if self._call is None else TIME_SLICE)
 
@@ -170,11 +173,10 @@ class Turns:
         A turn has begun.
         """
         self._call = None
-        now = self.now()
         if self._held:
-            if len(self):
-                self._mark(now)
+            # The parties wait for the release.
             return
+        now = self.now()
         self.deadline = now + UNMARKED_TURN_LENGTH
         if not len(self):
             return
@@ -213,4 +215,6 @@ class Turns:
                 self.deadline = now + UNMARKED_TURN_LENGTH
 
 
-_turns: WeakKeyDictionary[IReactorTime, Turns] = WeakKeyDictionary()
+# By the id of the clock. The turns have the clock, so its id is not used again while they exist. A mapping with the
+# clock as a weak key would never free it: the value refers to the key.
+_turns: WeakValueDictionary[int, Turns] = WeakValueDictionary()

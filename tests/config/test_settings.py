@@ -185,6 +185,7 @@ class ShippedTests(ConfigCase):
             r"# auth:\n#   - type: file\n(#     .*\n)+",
             r"# auth:\n#   - type: http\n(#     .*\n)+",
             r"# cache:\n#   type: redis\n(# .*\n)+",
+            r"# plugins:\n(#  .*\n)+",
         ):
             text, found = re.subn(block, lambda match: match[0].replace("# ", ""), text)
             self.assertEqual(1, found)
@@ -199,6 +200,7 @@ class ShippedTests(ConfigCase):
         self.assertEqual(PEM, settings.http.ssl and settings.http.ssl.key)
         assert settings.cluster is not None
         self.assertEqual("app:", settings.cluster.bus.channel_prefix)
+        self.assertEqual(["audit"], list(settings.plugins))
 
     def test_users(self) -> None:
         """

@@ -29,7 +29,7 @@ FAILED = {"v2": "storage error", "v7": "RECORD_UPDATE_ERROR"}
 FULL = {"v2": "storage is full", "v7": "RECORD_UPDATE_ERROR"}
 
 #: How the log shows that the connection is there again.
-CONNECTED = "REDIS_CONNECTION | storage: connected"
+CONNECTED = "REDIS_CONNECTION | connected"
 
 _CONFIG = """
 {tier}:

@@ -171,6 +171,21 @@ class RateLimitTests(SynchronousTestCase):
         self.clock.pump([MAX_PAUSE_SECONDS] * 2)
         self.assertEqual(self.events, ["pause", "resume"])
 
+    def test_short_pause(self) -> None:
+        """
+        A pause ends, however short the rest of it is: the clock always moves on.
+        """
+        # Far from zero, a number cannot tell a nanosecond.
+        self.clock.rightNow = 1e8
+        rate_limit = self.rate_limit(10**9)
+        rate_limit.count_bytes(10**9)
+        rate_limit.count_bytes(1)
+        self.assertEqual(self.events, ["pause"])
+        (call,) = self.clock.getDelayedCalls()
+        self.assertGreater(call.getTime(), self.clock.seconds())
+        self.clock.advance(0.01)
+        self.assertEqual(self.events, ["pause", "resume"])
+
     def test_user(self) -> None:
         """
         The connections of one user share the limits of the user; other users have their own.

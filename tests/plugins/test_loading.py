@@ -147,6 +147,23 @@ class LoadTests(PluginCase):
             names.append(find(settings, "dstwist.authentication").__module__)
         self.assertEqual(names, ["dstwist_plugin_my_login_895d9aff", "dstwist_plugin_my_login_e1700644"])
 
+    def test_file_once(self) -> None:
+        """
+        A file that several sections name is executed once, so that its classes share what the file keeps. A file that
+        has failed is executed again.
+        """
+        self.write("own.py", "class One:\n    pass\nclass Two:\n    made_by = One\n")
+        one, two = (
+            find(PluginSettings("path", f"{self.directory}/own.py:{name}", {}, "plugins.own.path"), "dstwist.plugin")
+            for name in ("One", "Two")
+        )
+        self.assertIs(two.made_by, one)  # type: ignore[attr-defined]
+        self.write("late.py", "raise OSError('not yet')")
+        late = PluginSettings("path", f"{self.directory}/late.py:Late", {}, "plugins.late.path")
+        self.assertRaises(OSError, find, late, "dstwist.plugin")
+        self.write("late.py", "class Late:\n    'This one works.'\n")
+        self.assertEqual(find(late, "dstwist.plugin").__name__, "Late")
+
     def test_w16_mistakes(self) -> None:
         """
         W16: a mistake of such a class costs that one login.

@@ -203,9 +203,10 @@ class AwayTests(LinkTestCase):
         """
         lines = Lines(self)
         self.connect(part="bus, publishing")
-        self.assertTrue(lines.last("info").startswith("REDIS_CONNECTION | bus, publishing: connected to Redis"))
+        connected = "REDIS_CONNECTION | connected to Redis 7.0.15 at here:6379 (bus, publishing)"
+        self.assertEqual(connected, lines.last("info"))
         self.peer.close()
-        self.assertTrue(lines.last("error").startswith("REDIS_CONNECTION | bus, publishing: Redis at here:6379: "))
+        self.assertTrue(lines.last("error").startswith("REDIS_CONNECTION | Redis at here:6379 (bus, publishing): "))
 
     def test_told(self) -> None:
         """

@@ -4,7 +4,9 @@ Tests for L{dstwist.scheduling.turns}.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
+from weakref import ref
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -54,6 +56,18 @@ class TurnsTests(SynchronousTestCase):
         self.assertIs(Turns.of(self.clock), self.turns)
         self.assertIsNot(Turns.of(BusyClock()), self.turns)
         self.assertIs(Turns.of(SteadyClock(self.clock)), self.turns)
+
+    def test_freed(self) -> None:
+        """
+        Clocks and turns that are not used any more are freed, also if a timer of the turns was due.
+        """
+        clock = BusyClock()
+        turns = Turns.of(clock)
+        turns.later(self.party("a"))
+        freed = ref(clock), ref(turns)
+        del clock, turns
+        gc.collect()
+        self.assertEqual([each() for each in freed], [None, None])
 
     def test_later(self) -> None:
         """
@@ -120,6 +134,19 @@ class TurnsTests(SynchronousTestCase):
         self.turns.release()
         self.assertFalse(self.turns.over())
         self.assertEqual(self.turn(), ["a"])
+
+    def test_held_idle(self) -> None:
+        """
+        Turns that are held leave no timer: the reactor would have nothing to do in turn after turn. A timer that was
+        due already is the last one.
+        """
+        self.turns.later(self.party("a"))
+        self.turns.hold()
+        self.assertEqual(self.turn(), [])
+        self.turns.later(self.party("b"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.turns.release()
+        self.assertEqual(self.turn(), ["a", "b"])
 
     def test_held_meanwhile(self) -> None:
         """
