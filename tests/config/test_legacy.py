@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dstwist.config.endpoints import DEFAULT_ENDPOINTS
-from dstwist.config.file import files_of
-from dstwist.config.legacy import MOVED_KEYS, REMOVED_KEYS
+from dstwist.config.file import Reading, files_of
+from dstwist.config.legacy import MOVED_KEYS, REMOVED_KEYS, convert
 from dstwist.config.redis import RedisSettings
 from dstwist.config.settings import Settings
 from dstwist.config.values import read_again
@@ -196,6 +196,19 @@ class OptionTests(ConfigCase):
         self.assertEqual(
             (pem, pem, "secret"), (settings.http.ssl.key, settings.http.ssl.cert, settings.http.ssl.passphrase)
         )
+
+    def test_text_only(self) -> None:
+        """
+        An option of v2 or v3 at the top level makes a file without endpoints one for text alone. The manual lists these
+        options.
+        """
+        manual = (Path(__file__).parent.parent.parent / "docs" / "configuration.rst").read_text()
+        listed = manual.partition("one of\n  these options at the top level:")[2].partition("All others")[0]
+        found = [key for key in (*MOVED_KEYS, *REMOVED_KEYS) if "connectionEndpoints" in self.converted(key)]
+        self.assertEqual(sorted(re.findall("``(.*?)``", listed)), sorted(found))
+
+    def converted(self, key: str) -> dict[str, Any]:
+        return convert({key: "x"}, Reading(self.directory, {}))
 
     def test_nothing_left_out(self) -> None:
         """
