@@ -12,18 +12,22 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dstwist.api.hub import Hub
 from dstwist.config.settings import Settings
 from dstwist.connections.request_logins import RequestLogins
+from dstwist.interfaces import HttpAnswer
 from dstwist.limits.admission import Admission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.log import OperatorLogger
 from dstwist.protocol.closing import GOING_AWAY
 from dstwist.services.topics import Topics
 from dstwist.transports.accept_rate import AcceptRate
+from dstwist.transports.http_routes import Routes
 from dstwist.transports.origins import Refusal
 from dstwist.transports.ports import Ports, where
 from dstwist.transports.shared_port import SharedPortFactory
 from dstwist.transports.websocket_factory import WebSocketFactory
 
 _log = OperatorLogger()
+
+_STOPPING = "The server is stopping."
 
 
 def _say(text: str, **fields: object) -> None:
@@ -35,6 +39,7 @@ class ClientSide:
     All that clients reach: ports, WebSockets and topics.
 
     @param paths: by path, which clients are served there, for the log.
+    @param http: the requests that are no WebSockets.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class ClientSide:
         factory: SharedPortFactory,
         web_sockets: Mapping[str, WebSocketFactory],
         paths: Mapping[str, str],
+        http: Routes,
         topics: Topics,
         admission: Admission,
         failed_logins: FailedLogins,
@@ -58,6 +64,7 @@ class ClientSide:
         self._factory = factory
         self._web_sockets = list(web_sockets.values())
         self._paths = paths
+        self._http = http
         self._topics = topics
         self._admission = admission
         self._failed_logins = failed_logins
@@ -104,20 +111,21 @@ class ClientSide:
 
     def refuse(self) -> None:
         """
-        Refuse new WebSockets, and leave new connections at sockets of systemd to the next server.
+        Refuse new WebSockets and HTTP requests, and leave new connections at sockets of systemd to the next server.
         """
-        self._factory.refuse(Refusal(503, "The server is stopping."))
+        self._factory.refuse(Refusal(503, _STOPPING))
+        self._http.refuse(HttpAnswer.text(503, _STOPPING))
         self._ports.let_go()
 
     async def disconnect(self, timeout: float) -> None:
         """
-        Close all WebSockets. Those that are not closed after C{timeout} seconds are dropped. The topics still serve
-        requests of the server itself.
+        Close all WebSockets, and wait for the answers to HTTP requests. Clients that have not gone, or have no answer,
+        after C{timeout} seconds are dropped. The topics still serve requests of the server itself.
         """
         self._topics.disconnecting()
         for factory in self._web_sockets:
             factory.close(GOING_AWAY, "server shutting down")
-        drained = gatherResults([factory.drained() for factory in self._web_sockets])
+        drained = gatherResults([self._http.drain(), *(factory.drained() for factory in self._web_sockets)])
         late: IDelayedCall = self._clock.callLater(timeout, self._drop)
         await drained
         if late.active():
@@ -134,6 +142,7 @@ class ClientSide:
         _log.warn("INFO | some clients did not close in time, dropping them", event="INFO")
         for factory in self._web_sockets:
             factory.abort()
+        self._http.abort()
 
     async def close(self) -> None:
         """

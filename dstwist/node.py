@@ -65,7 +65,8 @@ from dstwist.store.loss import LossWatch
 from dstwist.store.tiers import TieredStore
 from dstwist.tls.certificates import TlsEndpoint
 from dstwist.transports.accept_rate import AcceptRate
-from dstwist.transports.http import HttpFactory, Root
+from dstwist.transports.http import Root
+from dstwist.transports.http_channel import HttpFactory
 from dstwist.transports.origins import Origins
 from dstwist.transports.ports import Ports
 from dstwist.transports.shared_port import SharedPortFactory
@@ -153,7 +154,7 @@ class Node(NodeService):
         rules = RuleReload(self._permission, settings.permission, topics.grant_types, reactor, router.drain)
         self.reloads.add_section("permission", lambda settings: rules.reload(settings.permission))
         user_rates = UserRateLimits(settings.limits, reactor)
-        clients, self.web_sockets = WebSocketBuilder(
+        web_sockets = WebSocketBuilder(
             settings,
             reactor,
             self._authenticator,
@@ -164,17 +165,17 @@ class Node(NodeService):
             outgoing,
             self._departed if self._authenticator.departures else None,
             label,
-        ).build_factories()
+        )
+        clients, self.web_sockets = web_sockets.build_factories()
         figures = Counting(self.web_sockets, self._users, topics, stores.cache, cluster)
         self._hub = hub = Hub(router, user_rates, reactor, self.request_logins, self.kick, figures.count, label)
         self.api = Api(hub, hub.server)
         rate = settings.limits.max_connection_rate
         accept_rate = None if rate is None else AcceptRate(rate, ports.listening, reactor)
+        http = Root(settings.http, Origins(settings.http), self.not_ready, routes=(), node=label)
         self.factory = SharedPortFactory(
             {path.encode("utf-8"): factory for path, factory in self.web_sockets.items()},
-            HttpFactory(
-                Root(settings.http, Origins(settings.http), self.not_ready), settings.http.max_message_size, reactor
-            ),
+            HttpFactory(http, settings.http.max_message_size, reactor, web_sockets.incoming, label),
             reactor,
             settings.http,
             admission,
@@ -188,6 +189,7 @@ class Node(NodeService):
             self.factory,
             self.web_sockets,
             clients,
+            http,
             topics,
             admission,
             failed_logins,

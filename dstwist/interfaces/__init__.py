@@ -7,6 +7,7 @@ L{.requests}           the parties that ask, their work, and the topics that ser
 L{.permission}         decisions on what a client may do
 L{.authentication}     decisions on who a client is
 L{.records}            caches and storages
+L{.http}               handlers of HTTP requests
 L{.lifecycle}          parts that start and stop
 L{.plugins}            code of the operator beside the parts
 L{.cluster}            other nodes
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from dstwist.interfaces.authentication import HandshakeData, IAuthenticator, IDepartures, Login, PeerCertificate
 from dstwist.interfaces.cluster import IBus, IClusterTable, IClusterTableHost, TableReading
+from dstwist.interfaces.http import HttpAnswer, HttpOutcome, HttpRequest, HttpStream, IHttpHandler, IStreamWriter, Route
 from dstwist.interfaces.lifecycle import ILifecycle
 from dstwist.interfaces.permission import IDecider, IPermission
 from dstwist.interfaces.plugins import IPlugin, IPluginMaker
@@ -55,6 +57,10 @@ __all__ = [
     "Done",
     "Frame",
     "HandshakeData",
+    "HttpAnswer",
+    "HttpOutcome",
+    "HttpRequest",
+    "HttpStream",
     "IAuthenticator",
     "IBus",
     "ICallbackStore",
@@ -67,6 +73,7 @@ __all__ = [
     "IDepartures",
     "IDoubtingCache",
     "IEnumerableStore",
+    "IHttpHandler",
     "IIdentity",
     "IInstantStore",
     "ILifecycle",
@@ -85,11 +92,13 @@ __all__ = [
     "IStoreMaker",
     "IStoreStatus",
     "ITopicService",
+    "IStreamWriter",
     "IWire",
     "IWriteService",
     "Login",
     "PeerCertificate",
     "Record",
+    "Route",
     "TableReading",
     "Work",
 ]

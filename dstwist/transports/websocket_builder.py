@@ -41,6 +41,7 @@ class WebSocketBuilder:
 
     @param departed: called with each connection that has closed; C{None} if no part needs that.
     @param node: the label of the node, for logs.
+    @ivar incoming: counts the bytes that clients have sent in part.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class WebSocketBuilder:
         self._node = node
         limits = settings.limits
         self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
-        self._incoming = Incoming(limits.max_incoming_bytes)
+        self.incoming = Incoming(limits.max_incoming_bytes)
 
     def build_factories(self) -> tuple[dict[str, str], dict[str, WebSocketFactory]]:
         """
@@ -106,7 +107,7 @@ class WebSocketBuilder:
             self._rates(settings).limited,
             self._outgoing,
             self._close_delay,
-            self._incoming,
+            self.incoming,
             self._node,
         )
 

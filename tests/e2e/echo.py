@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.interfaces import HandshakeData, IReceiver
 from dstwist.transports import websocket
-from dstwist.transports.http import HttpFactory
+from dstwist.transports.http_channel import HttpFactory
+from dstwist.transports.http_routes import Routes
 from dstwist.transports.shared_port import SharedPortFactory
 from dstwist.transports.websocket import WebSocketLink
 from dstwist.transports.websocket_factory import WebSocketFactory
@@ -85,7 +85,7 @@ def main() -> None:
         max_message_size=LARGEST, max_message_size_before_login=LARGEST, max_outgoing_buffer_size=4 * LARGEST
     )
     web_socket = WebSocketFactory(settings, Echo, reactor)
-    port = SharedPortFactory({b"/": web_socket}, HttpFactory(Resource(), 1000, reactor), reactor)
+    port = SharedPortFactory({b"/": web_socket}, HttpFactory(Routes(), 1000, reactor), reactor)
     listening = reactor.listenTCP(0, port, interface="127.0.0.1")
     sys.stdout.write(f"{listening.getHost().port}\n")
     sys.stdout.flush()

@@ -1,0 +1,145 @@
+"""
+Answers without an end.
+
+::
+
+    handler --write--> StreamWriter --> transport --> client
+                          |  waiting <-- the client does not take it
+
+Always true: the handler hears of the end at most once, and not if it closed the stream itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.web.server import Request
+from zope.interface import implementer
+
+from dstwist.interfaces import IStreamWriter
+
+#: How long a client may take nothing while data wait for it, in seconds.
+STALL_TIMEOUT = 60.0
+
+
+@implementer(IStreamWriter, IPushProducer)
+class StreamWriter:
+    """
+    Sends one stream.
+
+    @param ended: called when the stream has ended, for whatever reason.
+    """
+
+    def __init__(self, request: Request, ended: Callable[[], object]) -> None:
+        self._request = request
+        self._channel: Any = request.channel
+        self._ended = ended
+        self._queue: deque[bytes] = deque()
+        self._paused = False
+        self._closing = False
+        self._over = False
+        self._stalled: IDelayedCall | None = None
+        self._callbacks: list[Callable[[], object]] = []
+        self.is_gone = False
+        self.waiting = 0
+
+    def start(self) -> None:
+        """
+        Send the head of the answer.
+        """
+        self._request.registerProducer(self, True)
+        self._request.write(b"")
+
+    def write(self, data: bytes) -> None:
+        if self._over or self._closing or not data:
+            return
+        if self._paused:
+            self._queue.append(data)
+            self.waiting += len(data)
+        else:
+            self._request.write(data)
+
+    def close(self) -> None:
+        self._callbacks.clear()
+        if self._over:
+            return
+        self._closing = True
+        if not self._queue:
+            self._finish()
+
+    def on_gone(self, callback: Callable[[], object]) -> None:
+        if self.is_gone:
+            callback()
+        elif not self._closing:
+            self._callbacks.append(callback)
+
+    def stop(self) -> None:
+        """
+        The server stops: tell the handler, and end the answer.
+        """
+        if not self._over and not self._closing:
+            self._tell()
+            self.close()
+
+    def lost(self) -> None:
+        """
+        The client has gone.
+        """
+        if not self._over:
+            self._end()
+            self._tell()
+
+    # -- the transport calls these
+
+    def pauseProducing(self) -> None:
+        if not self._paused and not self._over:
+            self._paused = True
+            self._stalled = self._channel.callLater(STALL_TIMEOUT, self._drop)
+
+    def resumeProducing(self) -> None:
+        if self._over:
+            return
+        self._paused = False
+        self._stop_timer()
+        while self._queue and not self._paused:
+            data = self._queue.popleft()
+            self.waiting -= len(data)
+            self._request.write(data)
+        if self._closing and not self._queue:
+            self._finish()
+
+    def stopProducing(self) -> None:
+        # The loss of the connection is told otherwise.
+        pass
+
+    # -- the end
+
+    def _drop(self) -> None:
+        self._stalled = None
+        self._channel.transport.abortConnection()
+
+    def _finish(self) -> None:
+        self._end()
+        self._request.unregisterProducer()
+        self._request.finish()
+
+    def _end(self) -> None:
+        self._over = True
+        self._queue.clear()
+        self.waiting = 0
+        self._stop_timer()
+        self._ended()
+
+    def _stop_timer(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _tell(self) -> None:
+        self.is_gone = True
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
