@@ -74,16 +74,83 @@ class DigestedSet:
         return True
 
 
+class Entries:
+    """
+    The entries of one node in one partition, with their digest: which keys it holds or watches
+    (L{dstwist.cluster.directory_messages}). An entry is a verb and a key. All entries with one key share its text.
+    """
+
+    __slots__ = ("_keys", "_xor")
+
+    def __init__(self) -> None:
+        # By verb. A dict keeps the order of insertion, so that a simulation can be repeated; a key is also the value,
+        # so that it can be found.
+        self._keys: dict[str, dict[str, str]] = {}
+        self._xor = 0
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for verb, keys in self._keys.items():
+            for key in keys:
+                yield verb, key
+
+    def __len__(self) -> int:
+        return sum(map(len, self._keys.values()))
+
+    def has(self, verb: str, key: str) -> bool:
+        """
+        Whether there is an entry.
+        """
+        return key in self._keys.get(verb, ())
+
+    def shared(self, key: str) -> str:
+        """
+        The text that an entry has for C{key}; C{key} if there is none.
+        """
+        for keys in self._keys.values():
+            found = keys.get(key)
+            if found is not None:
+                return found
+        return key
+
+    @property
+    def digest(self) -> tuple[int, int]:
+        """
+        The number of entries, and the exclusive or of their hashes.
+        """
+        return len(self), self._xor
+
+    def add(self, verb: str, key: str) -> bool:
+        """
+        @return: whether it was missing.
+        """
+        if self.has(verb, key):
+            return False
+        key = self.shared(key)
+        self._keys.setdefault(verb, {})[key] = key
+        self._xor ^= hash_of(verb + key)
+        return True
+
+    def remove(self, verb: str, key: str) -> bool:
+        """
+        @return: whether it was there.
+        """
+        if not self.has(verb, key):
+            return False
+        del self._keys[verb][key]
+        self._xor ^= hash_of(verb + key)
+        return True
+
+
 class DigestedStates:
     """
     A state for each of some names, with the digest of all.
     """
 
-    __slots__ = ("_lines", "_states")
+    __slots__ = ("_states", "_xor")
 
     def __init__(self) -> None:
         self._states: dict[str, State] = {}
-        self._lines = DigestedSet()
+        self._xor = 0
 
     def __contains__(self, key: str) -> bool:
         return key in self._states
@@ -99,7 +166,7 @@ class DigestedStates:
         """
         As of L{DigestedSet}, of the names with their states.
         """
-        return self._lines.digest
+        return len(self._states), self._xor
 
     def items(self) -> ItemsView[str, State]:
         """
@@ -119,7 +186,7 @@ class DigestedStates:
         """
         self.drop(key)
         self._states[key] = state
-        self._lines.add(_line(key, state))
+        self._xor ^= hash_of(_line(key, state))
 
     def drop(self, key: str) -> None:
         """
@@ -127,7 +194,7 @@ class DigestedStates:
         """
         state = self._states.pop(key, None)
         if state is not None:
-            self._lines.remove(_line(key, state))
+            self._xor ^= hash_of(_line(key, state))
 
 
 #: Whether a name is there, and the nodes that hold it. For some names only the first matters, and no nodes are given.

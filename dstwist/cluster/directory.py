@@ -179,12 +179,15 @@ class Directory:
             return
         self._holdings.send_digests()
         sums: dict[str, list[list[int]]] = {}
+        room = self._settings.names_per_item
         for number, partition in self._owned.items():
             if self._is_behind and number in self._changed:
                 # This node tells of it in a later turn, and repeats nothing before that.
                 continue
             if self._membership.may_decide(number):
-                partition.decide()
+                room -= partition.decide(room)
+                if partition.has_changes:
+                    self._touch(number)
                 partition.ask()
                 for node, digest in partition.sums():
                     sums.setdefault(node, []).append([number, partition.token, *digest])
@@ -259,7 +262,10 @@ class Directory:
             del self._changed[number]
             partition = self._owned.get(number)
             if partition is not None and self._membership.may_decide(number):
-                room -= partition.decide()
+                room -= partition.decide(room)
+                if partition.has_changes:
+                    # Clients can choose names that are all in one partition.
+                    self._changed[number] = None
         self._is_behind = bool(self._changed)
         if self._is_behind and self._call is None:
             self._call = self._clock.callLater(0, self._decide)

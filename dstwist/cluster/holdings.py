@@ -28,11 +28,11 @@ from collections.abc import Callable, Iterable, Iterator
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster import directory_messages as messages
-from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
+from dstwist.cluster.digest import GONE, DigestedStates, Entries, State, part_of
 from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES, WATCHES_ALL
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
-from dstwist.cluster.slices import parts_for, slices
+from dstwist.cluster.slices import for_message, parts_for, slices
 from dstwist.cluster.table import partition_of
 from dstwist.config.cluster import ClusterSettings
 
@@ -63,11 +63,11 @@ class Holdings:
         self._clock = clock
         self._settings = settings
         self._told = told
-        self._entries = [DigestedSet() for _ in range(settings.partitions)]
+        self._entries = [Entries() for _ in range(settings.partitions)]
         self._states = [DigestedStates() for _ in range(settings.partitions)]
         # In how many partitions the end of each kind has been told.
         self._ends: dict[str, int] = {}
-        # The changes of this turn, and whether each entry was added.
+        # The changes of this turn, as they are in messages, and whether each entry was added.
         self._changes: dict[int, dict[str, bool]] = {}
         self._call: IDelayedCall | None = None
         # The names that this node has released lately, and when.
@@ -82,26 +82,26 @@ class Holdings:
         This node holds C{name} from now on.
         """
         self._released.pop(kind + name, None)
-        self._change(HOLDS + kind + name, True)
+        self._change(HOLDS, kind + name, True)
 
     def release(self, kind: str, name: str) -> None:
         """
         This node does not hold C{name} any more.
         """
-        if self._change(HOLDS + kind + name, False) and self._longest_grace:
+        if self._change(HOLDS, kind + name, False) and self._longest_grace:
             self._released[kind + name] = self._clock.seconds()
 
     def watch(self, kind: str, name: str) -> None:
         """
         Have the state of C{name} told.
         """
-        self._change(WATCHES + kind + name, True)
+        self._change(WATCHES, kind + name, True)
 
     def unwatch(self, kind: str, name: str) -> None:
         """
         Have it told no more.
         """
-        if self._change(WATCHES + kind + name, False):
+        if self._change(WATCHES, kind + name, False):
             self._forget_unwatched(kind + name)
 
     def watch_all(self, kind: str) -> None:
@@ -109,8 +109,8 @@ class Holdings:
         Have the states of all names of C{kind} told that are there.
         """
         for partition in range(self._settings.partitions):
-            self._change_in(partition, WATCHES_ALL + kind, True)
-            self._change_in(partition, WATCHES + ALL_TOLD + kind, True)
+            self._change_in(partition, WATCHES_ALL, kind, True)
+            self._change_in(partition, WATCHES, ALL_TOLD + kind, True)
 
     def unwatch_all(self, kind: str) -> Iterator[list[str]]:
         """
@@ -119,8 +119,8 @@ class Holdings:
         @return: in each step, the names that were there, and of which nothing is known from now on.
         """
         for partition, states in enumerate(self._states):
-            self._change_in(partition, WATCHES_ALL + kind, False)
-            self._change_in(partition, WATCHES + ALL_TOLD + kind, False)
+            self._change_in(partition, WATCHES_ALL, kind, False)
+            self._change_in(partition, WATCHES, ALL_TOLD + kind, False)
             if ALL_TOLD + kind in states:
                 states.drop(ALL_TOLD + kind)
                 self._ends[kind] -= 1
@@ -157,14 +157,14 @@ class Holdings:
         # Without the kind: all that concerns one name is known to one owner.
         return partition_of(key[1:], self._settings.partitions)
 
-    def _change(self, entry: str, added: bool) -> bool:
-        return self._change_in(self._partition(entry[1:]), entry, added)
+    def _change(self, verb: str, key: str, added: bool) -> bool:
+        return self._change_in(self._partition(key), verb, key, added)
 
-    def _change_in(self, partition: int, entry: str, added: bool) -> bool:
+    def _change_in(self, partition: int, verb: str, key: str, added: bool) -> bool:
         entries = self._entries[partition]
-        if not (entries.add(entry) if added else entries.remove(entry)):
+        if not (entries.add(verb, key) if added else entries.remove(verb, key)):
             return False
-        self._changes.setdefault(partition, {})[entry] = added
+        self._changes.setdefault(partition, {})[verb + key] = added
         if self._call is None:
             self._call = self._clock.callLater(0, self.flush)
         return True
@@ -176,7 +176,7 @@ class Holdings:
 
     def _watches(self, partition: int, key: str) -> bool:
         entries = self._entries[partition]
-        return WATCHES + key in entries or WATCHES_ALL + key[0] in entries
+        return entries.has(WATCHES, key) or entries.has(WATCHES_ALL, key[0])
 
     # -- to the owners
 
@@ -223,13 +223,14 @@ class Holdings:
         self.flush()
         entries, states = self._entries[partition], self._states[partition]
         there = [key for key, state in states.items() if state[0]]
-        characters = sum(map(len, entries)) + sum(map(len, there))
+        characters = sum(1 + len(key) for _, key in entries) + sum(map(len, there))
         parts = parts_for(len(entries) + len(there), characters, self._settings.names_per_item)
         sliced: list[tuple[list[str], list[str]]] = [([], []) for _ in range(parts)]
-        for entry in entries:
+        for verb, key in entries:
+            entry = verb + key
             sliced[part_of(entry, parts)][0].append(entry)
         for key in there:
-            sliced[part_of(key, parts)][1].append(key)
+            sliced[part_of(key, parts)][1].append(for_message(key))
         for part, (some, told) in enumerate(sliced):
             self._peers.send(owner, [messages.WHOLE, partition, token, part, parts, some, told])
 
@@ -244,7 +245,7 @@ class Holdings:
         now = self._clock.seconds()
         held, released = [], []
         for key in keys:
-            if HOLDS + key in entries:
+            if entries.has(HOLDS, key):
                 held.append(key)
             elif key in self._released:
                 released.append([key, round((now - self._released[key]) * 1000)])
@@ -271,7 +272,7 @@ class Holdings:
         entries = self._entries[partition]
         for key in [key for key in states if key not in told and part_of(key, parts) == part]:
             # If the owner does not know yet that this node watches the name itself, it tells the state later.
-            if WATCHES + key not in entries:
+            if not entries.has(WATCHES, key):
                 self._put(partition, key, -1, ())
         for row in rows:
             self._put(partition, *row)
@@ -290,14 +291,14 @@ class Holdings:
             states.drop(key)
             return
         before = states.get(key)
-        if code == -1 and WATCHES + key not in self._entries[partition]:
+        if code == -1 and not self._entries[partition].has(WATCHES, key):
             states.drop(key)
             if before is not None and before[0]:
                 self._told(key[0], key[1:], GONE)
             return
         state: State = (code == 1, tuple(holders))
         if state != before:
-            states.put(key, state)
+            states.put(self._entries[partition].shared(key), state)
             if before is None and key[0] == ALL_TOLD:
                 self._ends[key[1:]] = self._ends.get(key[1:], 0) + 1
             self._told(key[0], key[1:], state)

@@ -27,15 +27,17 @@ Always true: what is kept in C{told} of a member is what that member has if no m
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from dstwist.cluster import directory_messages as messages
-from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, State, part_of
+from dstwist.cluster.digest import GONE, DigestedStates, Entries, State, part_of
 from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES
 from dstwist.cluster.messages import Item
-from dstwist.cluster.slices import parts_for, slices
+from dstwist.cluster.slices import for_message, parts_for, slices
 from dstwist.config.cluster import ClusterSettings
 
 #: How much later than the owner a member may seem to have released a name, in lease intervals.
@@ -62,7 +64,7 @@ class _Member:
     """
 
     last_message: float
-    entries: DigestedSet = field(default_factory=DigestedSet)
+    entries: Entries = field(default_factory=Entries)
     told: DigestedStates = field(default_factory=DigestedStates)
     is_heard: bool = False
     parts: int = 0
@@ -118,6 +120,8 @@ class OwnedPartition:
         self._send = send
         self._observers = observers
         self._members: dict[str, _Member] = {}
+        # The text of each key, which all of the following share: names may be long.
+        self._keys: dict[str, str] = {}
         # Dicts are sets that keep their order. The member that was heard of first is the first holder.
         self._holders: dict[str, dict[str, None]] = {}
         # The members that watch a name, and all names of a kind.
@@ -129,7 +133,7 @@ class OwnedPartition:
         self._questions: dict[int, _Question] = {}
         self._last_question = 0
         # The names whose watchers may have to be told.
-        self._changed: dict[str, None] = {}
+        self._changed: OrderedDict[str, None] = OrderedDict()
         self.is_complete = False
 
     # -- the members
@@ -142,8 +146,8 @@ class OwnedPartition:
             if node not in self._members:
                 self._members[node] = _Member(self._now())
         for node in [node for node in self._members if node not in nodes]:
-            for entry in list(self._members[node].entries):
-                self._remove(node, entry)
+            for verb, key in list(self._members[node].entries):
+                self._remove(node, verb, key)
             del self._members[node]
 
     @property
@@ -197,12 +201,13 @@ class OwnedPartition:
         # In this order: a member that ends one watch of a name and begins another one, in one turn, may have forgotten
         # what it was told, so it is told again.
         for entry in removed:
-            self._remove(node, entry)
+            self._remove(node, entry[0], entry[1:])
         for entry in added:
-            if entry[0] != HOLDS and entry in entries:
+            verb, key = entry[0], entry[1:]
+            if verb != HOLDS and entries.has(verb, key):
                 # It has ended this watch and begun it anew.
-                self._remove(node, entry)
-            self._add(node, entry)
+                self._remove(node, verb, key)
+            self._add(node, verb, key)
 
     def differs(self, node: str, digest: tuple[int, int]) -> bool:
         """
@@ -222,10 +227,15 @@ class OwnedPartition:
         member = self._members[node]
         member.last_message = self._now()
         new = dict.fromkeys(entries)
-        for entry in [entry for entry in member.entries if entry not in new and part_of(entry, parts) == part]:
-            self._remove(node, entry)
+        gone = [
+            (verb, key)
+            for verb, key in member.entries
+            if (entry := verb + key) not in new and part_of(entry, parts) == part
+        ]
+        for verb, key in gone:
+            self._remove(node, verb, key)
         for entry in new:
-            self._add(node, entry)
+            self._add(node, entry[0], entry[1:])
         if not member.is_heard and self._collect(member, part, parts, told):
             member.is_heard = True
             for key in [key for key in member.told if not self._is_watched_by(node, key)]:
@@ -238,7 +248,7 @@ class OwnedPartition:
         @param released: names that it has released lately, and how many seconds ago.
         """
         for key in held:
-            self._add(node, HOLDS + key)
+            self._add(node, HOLDS, key)
         self._members[node].last_message = self._now()
         question = self._questions.get(number)
         now = self._now()
@@ -267,10 +277,11 @@ class OwnedPartition:
 
     # -- what the owner decides; called only while this node may decide
 
-    def decide(self) -> int:
+    def decide(self, most: int) -> int:
         """
         Tell watchers what has changed.
 
+        @param most: of how many names at most; the others wait for the next time (L{has_changes}).
         @return: the number of names that may have changed.
         """
         members = self._members
@@ -282,11 +293,7 @@ class OwnedPartition:
                 self._changed.update((key, None) for key in self._holders if key[0] in self._observers)
         if self.is_complete:
             self._close_questions()
-        changed, self._changed = self._changed, {}
-        for key in [key for key in changed if key[0] == ALL_TOLD]:
-            # Behind all names.
-            del changed[key]
-            changed[key] = None
+        changed = self._take_changed(most)
         rows: dict[str, list[Item]] = {}
         for key in changed:
             observer = self._observers.get(key[0])
@@ -303,18 +310,27 @@ class OwnedPartition:
                 self._send(node, [messages.STATES, self.number, self.token, [by_key[key] for key in keys]])
         return len(changed)
 
+    @property
+    def has_changes(self) -> bool:
+        """
+        Whether watchers may have to be told more.
+        """
+        return bool(self._changed)
+
     def ask(self) -> None:
         """
         Ask the members about the names whose grace time is over. Called each interval.
         """
         now = self._now()
+        self._forget_keys()
         due = [key for key in self._grace if self._is_due(key, now)]
         self._questions.clear()
         for keys in slices(due, self._settings.names_per_item):
             self._last_question += 1
             self._questions[self._last_question] = _Question(set(keys), now)
+            asked = list(map(for_message, keys))
             for node in self._members:
-                self._send(node, [messages.QUESTION, self.number, self.token, self._last_question, keys])
+                self._send(node, [messages.QUESTION, self.number, self.token, self._last_question, asked])
 
     def sums(self) -> Iterator[tuple[str, tuple[int, int]]]:
         """
@@ -327,11 +343,11 @@ class OwnedPartition:
 
     # -- inside
 
-    def _add(self, node: str, entry: str) -> None:
+    def _add(self, node: str, verb: str, key: str) -> None:
         member = self._members[node]
-        if not member.entries.add(entry):
+        key = self._shared(key)
+        if not member.entries.add(verb, key):
             return
-        verb, key = entry[0], entry[1:]
         if verb == HOLDS:
             self._holders.setdefault(key, {})[node] = None
             self._grace.pop(key, None)
@@ -345,11 +361,11 @@ class OwnedPartition:
                 self._changed.update((each, None) for each in names if each[0] == key)
             self._changed[ALL_TOLD + key] = None
 
-    def _remove(self, node: str, entry: str) -> None:
+    def _remove(self, node: str, verb: str, key: str) -> None:
         member = self._members[node]
-        if not member.entries.remove(entry):
+        key = self._keys.get(key, key)
+        if not member.entries.remove(verb, key):
             return
-        verb, key = entry[0], entry[1:]
         if verb == HOLDS:
             holders = self._holders[key]
             del holders[node]
@@ -367,6 +383,35 @@ class OwnedPartition:
             if not self._is_watched_by(node, each):
                 member.told.drop(each)
 
+    def _take_changed(self, most: int) -> list[str]:
+        """
+        Take the first of the names that have changed.
+        """
+        names: list[str] = []
+        ends: list[str] = []
+        while self._changed and len(names) < most:
+            key, _ = self._changed.popitem(last=False)
+            (ends if key[0] == ALL_TOLD else names).append(key)
+        if not self._changed:
+            return names + ends
+        # They are told behind all names.
+        self._changed.update(dict.fromkeys(ends))
+        return names
+
+    def _shared(self, key: str) -> str:
+        """
+        The text of C{key} that is in use already.
+        """
+        return self._keys.setdefault(key, key)
+
+    def _forget_keys(self) -> None:
+        """
+        Forget the texts that are in use no more, if they may be half of all.
+        """
+        used: tuple[dict[str, Any], ...] = (self._holders, self._watchers, self._kind_watchers, self._grace)
+        if len(self._keys) > 2 * sum(len(each) for each in used):
+            self._keys = {key: key for keys in used for key in keys}
+
     def _is_watched_by(self, node: str, key: str) -> bool:
         return node in self._watchers.get(key, _NO_NODES) or node in self._kind_watchers.get(key[0], _NO_NODES)
 
@@ -376,7 +421,7 @@ class OwnedPartition:
 
         @return: whether all parts have arrived.
         """
-        for key in told:
+        for key in map(self._shared, told):
             if not self.is_complete and key not in self._holders and key not in self._grace:
                 self._begin_grace(key)
             if key not in member.told:
@@ -441,7 +486,7 @@ class OwnedPartition:
             if before is None or before == GONE:
                 return None
             told.drop(key)
-            return [key, -1, []]
+            return [for_message(key), -1, []]
         else:
             state = GONE
         if state == before:
@@ -455,4 +500,4 @@ _NO_NODES: dict[str, None] = {}
 
 def _row(key: str, state: State) -> Item:
     there, holders = state
-    return [key, 1 if there else 0, list(holders)]
+    return [for_message(key), 1 if there else 0, list(holders)]

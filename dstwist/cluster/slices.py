@@ -43,3 +43,11 @@ def parts_for(names: int, characters: int, size: int) -> int:
     The number of parts in which a whole set of names is sent.
     """
     return max(-(-names // size), -(-characters // CHARACTERS_PER_MESSAGE), 1)
+
+
+def for_message(text: str) -> str:
+    """
+    A copy of C{text}, which this node keeps, for a message. What encodes the message leaves the UTF-8 in a text that is
+    not ASCII, and it would stay there as long as the text.
+    """
+    return text if text.isascii() else text[:1] + text[1:]

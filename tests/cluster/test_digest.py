@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, hash_of, part_of
+from dstwist.cluster.digest import GONE, DigestedSet, DigestedStates, Entries, hash_of, part_of
 
 
 class DigestedSetTests(SynchronousTestCase):
@@ -43,6 +43,42 @@ class DigestedSetTests(SynchronousTestCase):
         """
         self.assertEqual([hash_of("a"), hash_of("\ud800")], [2340832890917691671, 2379092608228951732])
         self.assertEqual(part_of("a", 7), hash_of("a") % 7)
+
+
+class EntriesTests(SynchronousTestCase):
+    """
+    L{Entries}.
+    """
+
+    def test_changes(self) -> None:
+        """
+        An entry is there once, and has the digest of its text.
+        """
+        entries, texts = Entries(), DigestedSet()
+        for verb, key in (("h", "ua"), ("w", "ua"), ("h", "ub"), ("a", "u")):
+            self.assertFalse(entries.has(verb, key))
+            self.assertEqual((entries.add(verb, key), entries.add(verb, key)), (True, False))
+            self.assertTrue(entries.has(verb, key))
+            texts.add(verb + key)
+        self.assertEqual((len(entries), entries.digest), (4, texts.digest))
+        self.assertEqual(list(entries), [("h", "ua"), ("h", "ub"), ("w", "ua"), ("a", "u")])
+        self.assertEqual((entries.remove("h", "ua"), entries.remove("h", "ua")), (True, False))
+        self.assertEqual(list(entries), [("h", "ub"), ("w", "ua"), ("a", "u")])
+        for verb, key in list(entries):
+            entries.remove(verb, key)
+        self.assertEqual((len(entries), entries.digest), (0, (0, 0)))
+
+    def test_shared(self) -> None:
+        """
+        The entries with one key share its text.
+        """
+        entries = Entries()
+        first, second = (str([1, 2]) for _ in range(2))
+        self.assertIs(entries.shared(first), first)
+        entries.add("h", first)
+        entries.add("w", second)
+        self.assertTrue(all(key is first for _, key in entries))
+        self.assertIs(entries.shared(second), first)
 
 
 class DigestedStatesTests(SynchronousTestCase):

@@ -4,6 +4,11 @@ Tests for L{dstwist.cluster.owned}.
 
 from __future__ import annotations
 
+import gc
+import sys
+from types import FunctionType, MethodType
+from typing import Any
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -11,6 +16,10 @@ from dstwist.cluster.messages import Item
 from dstwist.cluster.owned import Observer, OwnedPartition
 from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE
 from dstwist.config.cluster import ClusterSettings
+from dstwist.protocol.jsontext import dumps
+
+#: Longer texts are names of a test.
+LONG = 100
 
 SETTINGS = ClusterSettings(lease_interval=0.4, grace={"u": 2.0}, names_per_item=2, absence_timeout=30)
 
@@ -47,11 +56,11 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.hear(me=["au"], ann=["hua", "hpx"], bob=["hub", "wpx", "wpy"])
         self.decide()
 
-    def decide(self) -> list[tuple[str, Item]]:
+    def decide(self, most: int = 100) -> list[tuple[str, Item]]:
         """
         What is sent when the owner decides.
         """
-        self.partition.decide()
+        self.partition.decide(most)
         return self.take()
 
     def take(self) -> list[tuple[str, Item]]:
@@ -97,6 +106,40 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.assertEqual(self.states(), [])
         self.hear(bob=[])
         self.assertEqual(self.states(), [("ann", "py", 0)])
+
+    def test_many_names(self) -> None:
+        """
+        However many names have changed, the owner tells of a limited number at a time, and of the end behind all.
+        """
+        self.hear(me=["au", "w*u", *[f"hu{number}" for number in range(5)]], ann=[], bob=[])
+        told = []
+        while self.partition.has_changes:
+            told.append([row[0] for _, item in self.decide(2) for row in item[3]])
+        self.assertEqual(told, [["u0", "u1"], ["u2", "u3"], ["u4", "*u"]])
+        self.assertEqual(self.partition.decide(2), 0)
+
+    def test_shared_texts(self) -> None:
+        """
+        The owner keeps the text of a name once, however many members hold, watch or are told it; and forgets it.
+        """
+        names = [f"u{number}" + "\U0001f600" * 1000 for number in range(100)]
+        for node in ("me", "ann", "bob"):
+            entries = [verb + name for verb in "hw" for name in names]
+            self.partition.sent_whole(node, 0, 1, [*entries, "au"], [name[:1] + name[1:] for name in names])
+        for _, item in self.decide(1000):
+            dumps(item)
+        before = sum(map(sys.getsizeof, names))
+        self.assertLess(sum(map(sys.getsizeof, long_texts(self.partition))), 1.1 * before)
+        self.hear(me=[], ann=[], bob=[])
+        self.clock.advance(10)
+        self.partition.ask()
+        for number in {item[3] for _, item in self.take()}:
+            self.answer(number, "me", "ann", "bob")
+        self.decide(1000)
+        self.partition.reported("ann", ["hua"], [])
+        self.partition.ask()
+        self.assertEqual(self.take(), [])
+        self.assertEqual(long_texts(self.partition), [])
 
     def test_holders(self) -> None:
         """
@@ -427,3 +470,19 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.clock.advance(2.1)
         self.answer(self.ask(), "me", "ann", "bob")
         self.assertEqual(self.states(), [("me", "ua", 0)])
+
+
+def long_texts(partition: OwnedPartition) -> list[str]:
+    """
+    The long texts that a partition keeps.
+    """
+    found: dict[int, Any] = {}
+    rest: list[Any] = [partition]
+    while rest:
+        value = rest.pop()
+        if id(value) in found or isinstance(value, (type, FunctionType, MethodType)):
+            continue
+        found[id(value)] = value
+        if not isinstance(value, str):
+            rest += gc.get_referents(value)
+    return [value for value in found.values() if isinstance(value, str) and len(value) > LONG]

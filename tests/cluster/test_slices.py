@@ -4,9 +4,12 @@ Tests for L{dstwist.cluster.slices}.
 
 from __future__ import annotations
 
+import sys
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE, characters_of, parts_for, slices
+from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE, characters_of, for_message, parts_for, slices
+from dstwist.protocol.jsontext import dumps
 
 
 class SliceTests(SynchronousTestCase):
@@ -26,6 +29,16 @@ class SliceTests(SynchronousTestCase):
             ([long, "aa", longest, "b"], [[long], ["aa"], [longest], ["b"]]),
         ):
             self.assertEqual(list(slices(names, 2)), expected)
+
+    def test_for_message(self) -> None:
+        """
+        A text that this node keeps does not grow when it is sent.
+        """
+        for text in ("", "a" * 100, "x\U0001f600" * 100):
+            size = sys.getsizeof(text)
+            self.assertEqual(for_message(text), text)
+            dumps(for_message(text))
+            self.assertEqual(sys.getsizeof(text), size)
 
     def test_parts(self) -> None:
         """
