@@ -6,7 +6,7 @@ C{type}         clients                            settings
 ==============  =================================  =============================
 C{ws-binary}    v4 and later                       L{WebSocketEndpoint}
 C{ws-text}      v2 and v3                          L{WebSocketEndpoint}
-C{ws-json}      read and checked, has no effect    L{WebSocketEndpoint}
+C{ws-json}      v4 and later in JSON mode, others  L{WebSocketEndpoint}
 C{http}         read and checked, has no effect    L{HttpEndpointOptions}
 C{mqtt}         read and checked, has no effect    L{MqttEndpointOptions}
 ==============  =================================  =============================
@@ -75,13 +75,13 @@ class WebSocketEndpoint:
     An entry of C{connectionEndpoints}: clients of one generation on one path.
     """
 
-    # ws-binary (clients of v4 and later) or ws-text (clients of v2 and v3).
+    # ws-binary (clients of v4 and later), ws-text (clients of v2 and v3) or ws-json (clients that speak JSON).
     type: str = "ws-binary"
     # The path of the URL that clients connect to. A ws-binary and a ws-text endpoint may share one; the server then
     # detects the generation of each client.
     url_path: str = option(read_url_path, "/deepstream")
-    # How often the server pings the client (text), or the client pings the server (binary). A client that is silent for
-    # two intervals is disconnected.
+    # How often the server pings the client (text), or the client pings the server (binary, JSON). A client that is
+    # silent for two intervals is disconnected.
     heartbeat_interval: float = milliseconds(30000)
     # How long messages are held back so that they are sent together; 0: until all received messages are handled.
     outgoing_buffer_timeout: float = milliseconds(0, minimum=0)
@@ -123,14 +123,15 @@ DEFAULT_ENDPOINTS = (
     WebSocketEndpoint("ws-binary", "/deepstream"),
     WebSocketEndpoint("ws-text", "/deepstream"),
     WebSocketEndpoint("ws-text", "/deepstream-v3"),
+    WebSocketEndpoint("ws-json", "/deepstream-json"),
 )
 # The path of an endpoint in a file that does not say one.
-_DEFAULT_PATHS = {"ws-binary": "/deepstream", "ws-text": "/deepstream-v3"}
+_DEFAULT_PATHS = {"ws-binary": "/deepstream", "ws-text": "/deepstream-v3", "ws-json": "/deepstream-json"}
 _ONLY_TEXT = {
     "detectionTimeout": "belongs to the ws-text endpoint on the same path",
     "greetingDelay": "belongs to a ws-text endpoint: clients of v4 and later are not greeted",
 }
-_OTHER_ENDPOINTS = {"ws-json": WebSocketEndpoint, "http": HttpEndpointOptions, "mqtt": MqttEndpointOptions}
+_OTHER_ENDPOINTS = {"http": HttpEndpointOptions, "mqtt": MqttEndpointOptions}
 
 
 def read_endpoints(value: Any, path: str, reading: Reading) -> tuple[WebSocketEndpoint, ...]:
@@ -146,9 +147,12 @@ def read_endpoints(value: Any, path: str, reading: Reading) -> tuple[WebSocketEn
                 if endpoint and (endpoint.type, endpoint.url_path) == (other.type, other.url_path):
                     problem = f"another {other.type} endpoint has the path {other.url_path}"
                     raise ConfigError(f"{where}.options.urlPath", problem)
+                if endpoint and endpoint.url_path == other.url_path and "ws-json" in (endpoint.type, other.type):
+                    problem = f"a ws-json endpoint needs a path of its own: {other.type} has {other.url_path}"
+                    raise ConfigError(f"{where}.options.urlPath", problem)
             endpoints += [endpoint] if endpoint else []
     if not endpoints and len(reading.problems) == problems_before:
-        raise ConfigError(path, "none of these is built yet; there must be one of type ws-binary or ws-text")
+        raise ConfigError(path, "none of these is built yet; there must be one of type ws-binary, ws-text or ws-json")
     return tuple(endpoints)
 
 
@@ -162,7 +166,7 @@ def _read_endpoint(value: Any, path: str, reading: Reading) -> WebSocketEndpoint
     if found.type not in _DEFAULT_PATHS:
         raise ConfigError(found.where, one_of(found.type, (*_DEFAULT_PATHS, *_OTHER_ENDPOINTS)))
     for key, problem in _ONLY_TEXT.items():
-        if found.type == "ws-binary" and key in found.options:
+        if found.type != "ws-text" and key in found.options:
             raise ConfigError(join(where, key), problem)
     url_path = _DEFAULT_PATHS[found.type]
     endpoint = from_mapping(WebSocketEndpoint, found.options, where, reading, type=found.type, url_path=url_path)

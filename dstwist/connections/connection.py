@@ -21,7 +21,9 @@ pass through the queue.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 from zope.interface import implementer
 
@@ -35,8 +37,8 @@ from dstwist.protocol.constants import AuthAction, ConnectionAction, ParserActio
 from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.freeing import freeing
 from dstwist.protocol.jsonparts import reading
-from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, known
-from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, is_known, known
+from dstwist.protocol.message import UNREADABLE, Malformed, Message
 from dstwist.scheduling.turns import Turns
 from dstwist.scheduling.work_queue import WorkQueue
 
@@ -200,19 +202,36 @@ class Connection(Requester):
         self._queue.serve_next(messages)
 
     def _read_json(self, payload: bytes | str) -> Generator[None, None, list[Message | Malformed]]:
-        found = self.wire.codec.json_apart(payload)
-        if found is None or len(found[0]) < READ_IN_PARTS_LENGTH:
-            return self._decode(payload)
-        text, keep = found
-        try:
-            read = [(yield from reading(text if isinstance(text, bytes) else text.encode(), keep))]
-        except ValueError as error:
-            with known(text, error):
-                return self._decode(payload)
-        with known(text, read[0]):
+        read: list[Any] = []
+        with ExitStack() as outcomes:
+            # A text may be within another one.
+            for text, outcome in (yield from self._read_texts(payload)):
+                outcomes.enter_context(known(text, outcome))
+                if not isinstance(outcome, ValueError):
+                    read.append(outcome)
+                del outcome
             messages = self._decode(payload)
         yield from freeing(read)
         return messages
+
+    def _read_texts(self, payload: bytes | str) -> Generator[None, None, list[tuple[bytes | str, Any]]]:
+        """
+        Read the JSON texts in C{payload} that are long: each text, and its value or its error.
+        """
+        outcomes: list[tuple[bytes | str, Any]] = []
+        while True:
+            with ExitStack() as known_so_far:
+                for outcome in outcomes:
+                    known_so_far.enter_context(known(*outcome))
+                found = self.wire.codec.json_apart(payload)
+                if found is None or len(found[0]) < READ_IN_PARTS_LENGTH or is_known(found[0]):
+                    return outcomes
+            text, keep = found
+            try:
+                outcomes.append((text, (yield from reading(text if isinstance(text, bytes) else text.encode(), keep))))
+            except ValueError as error:
+                # Without the traceback, which leads back to this frame.
+                outcomes.append((text, error.with_traceback(None)))
 
     def _decode(self, payload: bytes | str) -> list[Message | Malformed]:
         """
@@ -223,8 +242,8 @@ class Connection(Requester):
 
     def _handle(self, message: Message | Malformed) -> None:
         if isinstance(message, Malformed):
-            if message.fault is Fault.NOT_TEXT:
-                self.close("invalid UTF-8", INVALID_PAYLOAD)
+            if message.fault in UNREADABLE:
+                self.close(UNREADABLE[message.fault], INVALID_PAYLOAD)
             else:
                 self.refuse(message)
         elif message.topic is not Topic.CONNECTION:

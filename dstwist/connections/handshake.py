@@ -41,7 +41,7 @@ from dstwist.log import Logger, about, shown
 from dstwist.protocol.closing import INTERNAL_ERROR, INVALID_PAYLOAD, NORMAL, TRY_AGAIN_LATER
 from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
 from dstwist.protocol.dialect import State, Step, refined
-from dstwist.protocol.message import Fault, Malformed, Message
+from dstwist.protocol.message import UNREADABLE, Fault, Malformed, Message
 
 _PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 _GREETING = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE_REQUEST)
@@ -131,7 +131,7 @@ class ClientHandshake:
         """
         if self._before_login.nothing_said and not self._connection.dialect.server_speaks_first:
             seconds = self._context.clock.seconds() - self._opened_at
-            log_silence(self._request, seconds)
+            log_silence(self._request, seconds, self._connection.dialect)
         self._state = State.CLOSED
         self._waiting.clear()
         self._settle()
@@ -162,9 +162,12 @@ class ClientHandshake:
             self._connection.serve(arrived)
 
     def _handle(self, message: Message | Malformed) -> None:
-        if isinstance(message, Malformed) and message.fault is Fault.NOT_TEXT:
-            log_generation(self._request, self._connection.dialect)
-            self._connection.close("invalid UTF-8", INVALID_PAYLOAD)
+        if isinstance(message, Malformed) and message.fault in UNREADABLE:
+            if is_of_other_generation(message, self._connection.dialect):
+                log_generation(self._request, self._connection.dialect)
+            else:
+                self._complain(UNREADABLE[message.fault])
+            self._connection.close(UNREADABLE[message.fault], INVALID_PAYLOAD)
             return
         received = received_as(message)
         if received in HEARTBEATS:
@@ -204,7 +207,12 @@ class ClientHandshake:
         else:
             self._complain("invalid connection message")
         is_error = True if self._connection.dialect.server_speaks_first else None
-        self._say(ConnectionAction.INVALID_MESSAGE, is_error=is_error)
+        self._say(
+            ConnectionAction.INVALID_MESSAGE,
+            is_error=is_error,
+            original_topic=message.topic,
+            original_action=message.action,
+        )
 
     def _unknown_action(self, message: Message | Malformed) -> None:
         action = message.action if isinstance(message, Malformed) else message.action.name
@@ -221,7 +229,7 @@ class ClientHandshake:
 
     def _not_a_login(self, message: Message | Malformed) -> None:
         self._complain("invalid auth message")
-        self._say_auth(AuthAction.INVALID_MESSAGE)
+        self._say_auth(AuthAction.INVALID_MESSAGE, original_topic=message.topic, original_action=message.action)
 
     def _invalid_login(self, message: Message | Malformed) -> None:
         self._complain("invalid auth message", "INVALID_MESSAGE_DATA")
@@ -337,8 +345,8 @@ class ClientHandshake:
         self._connection.send(Message(Topic.CONNECTION, action, **fields))  # type: ignore[arg-type]
         self._link.outbox.flush()
 
-    def _say_auth(self, action: AuthAction, data: bytes | None = None) -> None:
-        self._connection.send(Message(Topic.AUTH, action, data=data))
+    def _say_auth(self, action: AuthAction, data: bytes | None = None, **fields: object) -> None:
+        self._connection.send(Message(Topic.AUTH, action, data=data, **fields))  # type: ignore[arg-type]
         self._link.outbox.flush()
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dstwist.log import LoggedClient, Logger, about
 from dstwist.protocol.dialect import Dialect
-from dstwist.protocol.message import Malformed, Message
+from dstwist.protocol.message import UNREADABLE, Malformed, Message
 
 #: A client that has sent nothing for this time, in seconds, may have waited for the server to speak.
 SILENCE_SECONDS = 1.0
@@ -26,11 +26,14 @@ _log = Logger()
 
 def is_of_other_generation(message: Message | Malformed, dialect: Dialect) -> bool:
     """
-    Whether C{message} came in a frame that clients of C{dialect} do not send, and is none. Text clients may send text
-    in binary frames; then it is a message.
+    Whether C{message} came in a frame that clients of C{dialect} do not send, and is none. Clients that send text may
+    send it in binary frames; then it is a message.
     """
-    frame = bytes if dialect.server_speaks_first else str
-    return isinstance(message, Malformed) and isinstance(message.raw, frame)
+    if not isinstance(message, Malformed):
+        return False
+    if dialect.endpoint == "ws-json":
+        return message.fault in UNREADABLE and isinstance(message.raw, bytes)
+    return isinstance(message.raw, str if dialect.endpoint == "ws-binary" else bytes)
 
 
 def log_generation(client: LoggedClient, dialect: Dialect) -> None:
@@ -39,29 +42,38 @@ def log_generation(client: LoggedClient, dialect: Dialect) -> None:
 
     @param dialect: of the path.
     """
-    served = "text" if dialect.server_speaks_first else "binary"
-    sent = "binary" if served == "text" else "text"
+    sent = "text" if dialect.endpoint == "ws-binary" else "binary"
     _log.warn(
         "INVALID_MESSAGE | {client} sends {sent} frames, as clients of {generation} do, to {path}, which is of type "
-        "ws-{served}: connect it to a path of type ws-{sent}, or give {path} both types (connectionEndpoints)",
+        "{served}: connect it to a path of type ws-{sent}{remedy}",
         sent=sent,
         generation=_GENERATIONS[sent],
-        served=served,
+        served=dialect.endpoint,
+        remedy="" if dialect.endpoint == "ws-json" else _both(client),
         event="INVALID_MESSAGE",
         **about(client),
     )
 
 
-def log_silence(client: LoggedClient, seconds: float) -> None:
+def log_silence(client: LoggedClient, seconds: float, dialect: Dialect) -> None:
     """
-    A client has gone without sending anything, on a path of type ws-binary, where clients speak first.
+    A client has gone without sending anything, on a path where clients speak first.
     """
     if seconds >= SILENCE_SECONDS:
         _log.info(
-            "INVALID_MESSAGE | {client} has said nothing for {seconds:.0f} s on {path}, which is of type ws-binary; "
-            "if it is a client of v2 or v3, which waits for the server to speak, connect it to a path of type ws-text, "
-            "or give {path} both types (connectionEndpoints)",
+            "INVALID_MESSAGE | {client} has said nothing for {seconds:.0f} s on {path}, which is of type {served}; "
+            "if it is a client of v2 or v3, which waits for the server to speak, connect it to a path of type ws-text"
+            "{remedy}",
             seconds=seconds,
+            served=dialect.endpoint,
+            remedy=_both(client) if dialect.endpoint == "ws-binary" else "",
             event="INVALID_MESSAGE",
             **about(client),
         )
+
+
+def _both(client: LoggedClient) -> str:
+    """
+    The other remedy: clients that send text in the JSON protocol need a path of their own.
+    """
+    return f", or give {client.path} both types (connectionEndpoints)"

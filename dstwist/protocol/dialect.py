@@ -80,6 +80,7 @@ class Dialect:
     """
     The behaviours in which client generations differ.
 
+    @ivar endpoint: the type of the connection endpoints on which clients speak it, for logs.
     @ivar server_speaks_first: the server sends CHALLENGE_REQUEST as soon as the socket is open.
     @ivar server_pings: the server sends PING, and the client answers PONG; otherwise the client sends PING.
     @ivar empty_payload_is_unparsable: a payload without any message is an error while the server waits for a CHALLENGE.
@@ -133,6 +134,7 @@ class Dialect:
     """
 
     name: str
+    endpoint: str
     server_speaks_first: bool
     server_pings: bool
     empty_payload_is_unparsable: bool
@@ -165,6 +167,7 @@ class Dialect:
 #: Clients of the v2/v3 generation.
 TEXT = Dialect(
     name="text",
+    endpoint="ws-text",
     server_speaks_first=True,
     server_pings=True,
     empty_payload_is_unparsable=True,
@@ -214,6 +217,7 @@ TEXT = Dialect(
 #: Clients of the v4+ generation.
 PROTOBUF = Dialect(
     name="protobuf",
+    endpoint="ws-binary",
     server_speaks_first=False,
     server_pings=False,
     empty_payload_is_unparsable=False,
@@ -282,12 +286,24 @@ IN_PROCESS = replace(
 )
 
 
+#: The v4+ generation in JSON: the same behaviour, in another encoding.
+JSON, JSON_JAVASCRIPT, JSON_FOREIGN = (
+    replace(dialect, name=dialect.name.replace("protobuf", "json"), endpoint="ws-json")
+    for dialect in (PROTOBUF, JAVASCRIPT, FOREIGN)
+)
+
+#: By the dialect of a client before its CHALLENGE: the one of the official client, and the one of all other clients
+#: that send the name of their library.
+_REFINED = {PROTOBUF: (JAVASCRIPT, FOREIGN), JSON: (JSON_JAVASCRIPT, JSON_FOREIGN)}
+
+
 def refined(dialect: Dialect, sdk_type: str | None) -> Dialect:
     """
     The dialect of a client that has sent the name of its library.
 
     @param sdk_type: C{sdkType} of the CHALLENGE.
     """
-    if dialect is not PROTOBUF or not sdk_type:
+    if dialect not in _REFINED or not sdk_type:
         return dialect
-    return JAVASCRIPT if sdk_type == "javascript" else FOREIGN
+    official, foreign = _REFINED[dialect]
+    return official if sdk_type == "javascript" else foreign

@@ -113,8 +113,8 @@ def copy_uncollected(container: Any) -> Any:
     return _uncollected(type(container).copy, container)
 
 
-#: A long text that was read in parts, and the outcome.
-_known: tuple[bytes | str, Any] | None = None
+#: The long texts that were read in parts, and their outcomes.
+_known: tuple[tuple[bytes | str, Any], ...] = ()
 
 
 @contextlib.contextmanager
@@ -126,16 +126,22 @@ def known(text: bytes | str, outcome: Any) -> Iterator[None]:
     @param outcome: the value, or the ValueError if the text is not JSON.
     """
     global _known
-    _known = (text, outcome)
+    before, _known = _known, (*_known, (text, outcome))
     try:
         yield
     finally:
-        _known = None
+        _known = before
 
 
-def _outcome() -> Any:
-    assert _known is not None
-    outcome = _known[1]
+def is_known(text: bytes | str) -> bool:
+    """
+    Whether the outcome of C{text} is L{known}.
+    """
+    return any(text == other for other, _ in _known)
+
+
+def _outcome(text: bytes | str) -> Any:
+    outcome = next(outcome for other, outcome in _known if text == other)
     if isinstance(outcome, ValueError):
         raise outcome
     return outcome
@@ -147,8 +153,8 @@ def stdlib_loads(text: bytes | str) -> Any:
 
     @raise ValueError: the text is not JSON, or is nested deeper than L{MAX_DEPTH}.
     """
-    if len(text) >= READ_IN_PARTS_LENGTH and _known is not None and text == _known[0]:
-        return _outcome()
+    if len(text) >= READ_IN_PARTS_LENGTH and _known and is_known(text):
+        return _outcome(text)
     if not isinstance(text, str):
         text = text.decode("utf-8")
     return _checked(decode(text), text, "[", "{")
@@ -177,8 +183,8 @@ def orjson_loads(text: bytes | str) -> Any:
     global _young
     size = len(text)
     if size > NEVER_TOO_DEEP_LENGTH:
-        if size >= READ_IN_PARTS_LENGTH and _known is not None and text == _known[0]:
-            return _outcome()
+        if size >= READ_IN_PARTS_LENGTH and _known and is_known(text):
+            return _outcome(text)
         _young += size
     try:
         if size < UNCOLLECTED_LENGTH and _young < FREEZE_INTERVAL_LENGTH:
@@ -287,8 +293,8 @@ class Guarded:
     def _loads(self, text: bytes | str) -> Any:
         size = len(text)
         if size > MAX_UNCHECKED_LENGTH:
-            if size >= READ_IN_PARTS_LENGTH and _known is not None and text == _known[0]:
-                return _outcome()
+            if size >= READ_IN_PARTS_LENGTH and _known and is_known(text):
+                return _outcome(text)
             if self._room(ORJSON_BYTES_PER_BYTE * size + ORJSON_READ_MARGIN_BYTES):
                 return self._fast(text)
             if not self._room(STDLIB_BYTES_PER_BYTE * size + RESERVED_BYTES):

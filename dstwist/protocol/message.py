@@ -126,8 +126,14 @@ class Fault(IntEnum):
     UNKNOWN_ACTION = 3
     #: The action is known, but fields are missing, superfluous, or of the wrong kind.
     INVALID_DATA = 4
-    #: The payload is not text; the connection must be closed (close code 1007).
+    #: The payload is not text (text protocol).
     NOT_TEXT = 5
+    #: The payload is no JSON object (JSON protocol).
+    NOT_JSON = 6
+
+
+#: The faults after which the connection is closed with code 1007, and the reason that the client is given.
+UNREADABLE = {Fault.NOT_TEXT: "invalid UTF-8", Fault.NOT_JSON: "not a JSON object"}
 
 
 @dataclass(slots=True)

@@ -29,8 +29,8 @@ _RECORD = Topic.RECORD
 _PATCH = RecordAction.PATCH
 
 #: The fields that emits, updates, write acknowledgements and answers to reads do not have.
-_others = attrgetter("is_error", "is_ack", "names", "subscription", "original_action", "versions")
-_NO_OTHERS = (None, None, (), None, None, None)
+others = attrgetter("is_error", "is_ack", "names", "subscription", "original_action", "versions")
+NO_OTHERS = (None, None, (), None, None, None)
 
 
 def short_write(payload: bytes, action: IntEnum, codec: object) -> Message | None:
@@ -100,7 +100,7 @@ def record_payload(message: Message) -> bytes | None:
     """
     The payload of a message of the topic RECORD; C{None} if it has fields that only few messages have.
     """
-    if _others(message) != _NO_OTHERS:
+    if others(message) != NO_OTHERS:
         return None
     # The first byte of each field is that of L{dstwist.protocol.schema.FIELDS}. Lengths are written here, because a
     # function call for each field would take a third of the whole time.
@@ -143,7 +143,7 @@ def emit_payload(message: Message) -> bytes | None:
     """
     name, data = message.name, message.data
     text = data if data.__class__ is bytes else to_json(data)
-    if text is None or name is None or message.correlation_id is not None or _others(message) != _NO_OTHERS:
+    if text is None or name is None or message.correlation_id is not None or others(message) != NO_OTHERS:
         return None
     try:
         encoded = name.encode()

@@ -19,7 +19,7 @@ from dstwist.interfaces import HandshakeData, IAuthenticator, IRequester
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.limits.rates import RateLimits, UserRateLimits
-from dstwist.protocol import dialect, protobuf, text
+from dstwist.protocol import dialect, json_messages, protobuf, text
 from dstwist.routing.router import Router
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.detection import Detection
@@ -31,6 +31,7 @@ from dstwist.transports.wire import WebSocketWire
 _SPOKEN = {
     ("ws-binary",): "protobuf, for clients of v4 and later",
     ("ws-text",): "text, for clients of v2 and v3",
+    ("ws-json",): "JSON, for clients of v4 and later in JSON mode, and others",
     ("ws-binary", "ws-text"): "protobuf and text, told apart by who speaks first",
 }
 
@@ -120,6 +121,10 @@ class WebSocketBuilder:
             wire, spoken = WebSocketWire(protobuf.SERVER, binary=True), dialect.PROTOBUF
             many_wire = WebSocketWire(protobuf.SERVER, binary=True, patches_many=True)
             whole_wire = WebSocketWire(protobuf.SERVER, binary=True, takes_patches=False)
+        elif endpoint.type == "ws-json":
+            wire, spoken = WebSocketWire(json_messages.SERVER_FOR_JAVASCRIPT, binary=False), dialect.JSON
+            many_wire = WebSocketWire(json_messages.SERVER, binary=False, patches_many=True)
+            whole_wire = WebSocketWire(json_messages.SERVER, binary=False, takes_patches=False)
         else:
             wire, spoken = WebSocketWire(text.SERVER, binary=False), dialect.TEXT
         heartbeat = Heartbeat(endpoint.heartbeat_interval, self._reactor)

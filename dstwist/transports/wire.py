@@ -7,6 +7,7 @@ from __future__ import annotations
 from zope.interface import classImplements, implementer
 
 from dstwist.interfaces import ICodec, ICodecWire
+from dstwist.protocol.json_messages import JsonCodec
 from dstwist.protocol.message import Message
 from dstwist.protocol.protobuf import ProtobufCodec
 from dstwist.protocol.text import TextCodec
@@ -14,6 +15,7 @@ from dstwist.protocol.text import TextCodec
 # The codecs do not know the interfaces, which are above them.
 classImplements(ProtobufCodec, ICodec)
 classImplements(TextCodec, ICodec)
+classImplements(JsonCodec, ICodec)
 
 #: The first byte of a whole message: final, no extension bits, opcode 1 or 2.
 TEXT_HEAD = 0x81

@@ -33,6 +33,10 @@ GENERATIONS = ("v2", "v7")
 #: Where each generation connects if the server is not configured otherwise.
 DEFAULT_PATHS = {"v2": "/deepstream-v3", "v7": "/deepstream"}
 
+#: Where clients of v7 connect in JSON mode, and what they are made with for that.
+JSON_PATH = "/deepstream-json"
+JSON_MODE: Mapping[str, Any] = {"socketOptions": {"jsonTransportMode": True}}
+
 #: Listeners are asked in the order in which they came, so that a test can know whom to expect.
 ORDERLY = HERE / "orderly.yml"
 
@@ -119,11 +123,15 @@ class Scenario(SynchronousTestCase):
     #: What the clients of each generation are made with, if a test does not say otherwise.
     options: Mapping[str, Mapping[str, Any]] = {}
 
+    #: Whether every other client of v7, from the first one on, speaks JSON.
+    json = False
+
     def setUp(self) -> None:
         self.serial = next(_serial)
         self.clients: list[Client] = []
         self.servers: list[AnyServer] = []
         self.drivers: set[Driver] = set()
+        self._turns = itertools.count()
         self._own_servers: list[AnyServer] = []
         self._own_redis: list[RedisServer] = []
         self._own_drivers: list[Driver] = []
@@ -211,9 +219,11 @@ class Scenario(SynchronousTestCase):
 
     def _connect(self, driver: Driver, server: AnyServer, path: str | None, options: Mapping[str, Any]) -> Client:
         generation = driver.generation
-        url = server.url + (DEFAULT_PATHS[generation] if path is None else path)
         name = f"{generation}-{len(self.clients) + 1}-of-{self.serial}"
-        client = driver.connect(name, url, **{**PATIENT_CLIENT, **self.options.get(generation, {}), **options})
+        options = {**PATIENT_CLIENT, **self.options.get(generation, {}), **options}
+        if self.json and generation == "v7" and path is None and next(self._turns) % 2 == 0:
+            path, options = JSON_PATH, {**options, **JSON_MODE}
+        client = driver.connect(name, server.url + (DEFAULT_PATHS[generation] if path is None else path), **options)
         self.clients.append(client)
         return client
 
@@ -318,12 +328,14 @@ class QuartetScenario(Scenario):
 
 def for_each_pairing(scenarios: type[PairScenario]) -> tuple[type[PairScenario], ...]:
     """
-    Puts a test case for each pairing of the generations, plain and over TLS, into the module of C{scenarios}.
+    Puts a test case for each pairing of the generations, plain and over TLS, and with JSON, into the module of
+    C{scenarios}.
     """
-    return tuple(
-        _variant(scenarios, f"{first}_{second}", tls, first=first, second=second)
-        for tls, first, second in itertools.product((False, True), GENERATIONS, GENERATIONS)
+    over_tls = tuple(
+        _variant(scenarios, f"{first}_{second}", tls=True, first=first, second=second)
+        for first, second in itertools.product(GENERATIONS, GENERATIONS)
     )
+    return over_tls + for_each_plain_pairing(scenarios)
 
 
 def for_each_plain_pairing(scenarios: type[PairScenario]) -> tuple[type[PairScenario], ...]:
@@ -331,8 +343,9 @@ def for_each_plain_pairing(scenarios: type[PairScenario]) -> tuple[type[PairScen
     The same without TLS, which makes no difference above the socket.
     """
     return tuple(
-        _variant(scenarios, f"{first}_{second}", False, first=first, second=second)
-        for first, second in itertools.product(GENERATIONS, GENERATIONS)
+        _variant(scenarios, f"{first}_{second}", json=json, first=first, second=second)
+        for json, first, second in itertools.product((False, True), GENERATIONS, GENERATIONS)
+        if not json or "v7" in (first, second)
     )
 
 
@@ -340,21 +353,28 @@ def for_each_generation(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], 
     """
     Puts a test case for each generation, as C{first}, into the module of C{scenarios}.
     """
-    return tuple(_variant(scenarios, first, False, first=first) for first in GENERATIONS)
+    return tuple(_variant(scenarios, first, first=first) for first in GENERATIONS)
 
 
-def for_each_generation_and_transport(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], ...]:
+def for_each_kind(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], ...]:
     """
-    The same, plain and over TLS.
+    The same, and one for v7 with JSON.
     """
-    return tuple(
-        _variant(scenarios, first, tls, first=first) for tls, first in itertools.product((False, True), GENERATIONS)
-    )
+    return (*for_each_generation(scenarios), _variant(scenarios, "v7", json=True, first="v7"))
 
 
-def _variant(scenarios: type[_Scenarios], suffix: str, tls: bool, **attributes: str) -> type[_Scenarios]:
-    name = f"{scenarios.__name__}_{suffix}_{'tls' if tls else 'plain'}"
+def for_each_kind_and_transport(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], ...]:
+    """
+    The same, and each generation over TLS.
+    """
+    return for_each_kind(scenarios) + tuple(_variant(scenarios, first, tls=True, first=first) for first in GENERATIONS)
+
+
+def _variant(
+    scenarios: type[_Scenarios], suffix: str, tls: bool = False, json: bool = False, **attributes: str
+) -> type[_Scenarios]:
+    name = f"{scenarios.__name__}_{suffix}_{'tls' if tls else 'json' if json else 'plain'}"
     places = {"__doc__": scenarios.__doc__, "__module__": scenarios.__module__, "__qualname__": name}
-    case = type(name, (scenarios,), {"tls": tls, **attributes, **places})
+    case = type(name, (scenarios,), {"tls": tls, "json": json, **attributes, **places})
     setattr(sys.modules[scenarios.__module__], name, case)
     return case

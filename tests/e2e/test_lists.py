@@ -7,14 +7,14 @@ from __future__ import annotations
 import json
 
 from tests.e2e.records import AnonymousRecord, Record, RecordList
-from tests.e2e.scenario import QuartetScenario, for_each_generation
+from tests.e2e.scenario import QuartetScenario, for_each_kind
 
 
 def spelled(*entries: str) -> str:
     return json.dumps(entries, separators=(",", ":"))
 
 
-@for_each_generation
+@for_each_kind
 class ListTests(QuartetScenario):
     """
     All four hold the same list, which the first has filled.
@@ -123,7 +123,7 @@ class ListTests(QuartetScenario):
         self.all_see()
 
 
-@for_each_generation
+@for_each_kind
 class AnonymousRecordTests(QuartetScenario):
     """
     Records under another name.

@@ -7,7 +7,7 @@ Servers are shared with other tests, whose users may come and go: only users of 
 from __future__ import annotations
 
 from tests.e2e.clients import Client
-from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_generation, for_each_plain_pairing
+from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_kind, for_each_plain_pairing
 
 
 class Users(PairScenario):
@@ -172,7 +172,7 @@ class PresenceTests(Users):
         self.wait_for(watcher, ("ann", False), user="ann")
 
 
-@for_each_generation
+@for_each_kind
 class QueryTests(Users):
     """
     Asking who is online.

@@ -16,8 +16,8 @@ from tests.e2e.scenario import (
     PATIENT,
     QuartetScenario,
     Scenario,
-    for_each_generation,
-    for_each_generation_and_transport,
+    for_each_kind,
+    for_each_kind_and_transport,
 )
 
 JOHN = '{"user":{"firstname":"John"}}'
@@ -44,7 +44,7 @@ class SharedRecord(QuartetScenario):
         self.assertEqual([record.version for record in self.records], [version] * 4)
 
 
-@for_each_generation_and_transport
+@for_each_kind_and_transport
 class CoreTests(SharedRecord):
     """
     Reading, writing, subscribing, deleting.
@@ -131,7 +131,7 @@ class CoreTests(SharedRecord):
         self.all_at_version(3)
 
 
-@for_each_generation
+@for_each_kind
 class DiscardTests(QuartetScenario):
     """
     Clients that lose interest.
@@ -208,7 +208,7 @@ class LingeringTests(QuartetScenario):
         again.until('{"n":2}')
 
 
-@for_each_generation
+@for_each_kind
 class LookTests(QuartetScenario):
     """
     Looking at records that one does not hold.
@@ -270,7 +270,7 @@ class LookTests(QuartetScenario):
         self.fence(self.b, self.a)
 
 
-@for_each_generation
+@for_each_kind
 class PathTests(SharedRecord):
     """
     Null, and nothing at all, below the top of a record.
@@ -335,7 +335,7 @@ class PathTests(SharedRecord):
         self.all_at_version(52)
 
 
-@for_each_generation
+@for_each_kind
 class AcknowledgementTests(SharedRecord):
     """
     Writes whose success the application wants to know.
@@ -380,7 +380,7 @@ class AcknowledgementTests(SharedRecord):
         self.all_at_version(21)
 
 
-@for_each_generation
+@for_each_kind
 class SetDataTests(QuartetScenario):
     """
     Writing to a record without getting it: A writes, B, C and D hold it.

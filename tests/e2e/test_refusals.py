@@ -17,7 +17,7 @@ from dstwist.protocol.message import Message
 from tests.e2e.matrix import DEADLINE, Bad, Cell, GettingCell, ReadCell, cells
 from tests.e2e.on_nodes import OnNodes
 from tests.e2e.raw import RawClient
-from tests.e2e.scenario import QUICK, Scenario, for_each_generation, scratch_directory
+from tests.e2e.scenario import QUICK, Scenario, for_each_generation, for_each_kind, scratch_directory
 from tests.e2e.server import TROUBLE, Server
 
 CONFIG = Path(__file__).resolve().parent / "matrix.yml"
@@ -409,6 +409,8 @@ class ShutdownTests(RefusalCase):
         return None if cell.outcome is None or cell.outcome.done else "its callback is not called"
 
 
-for case in (RefusalTests, FullCacheTests, RefusalOnNodesTests, ShutdownTests):
+for case in (RefusalTests, ShutdownTests):
+    for_each_kind(case)
+for case in (FullCacheTests, RefusalOnNodesTests):
     for_each_generation(case)
 del case, RefusalCase, RefusalTests, FullCacheTests, RefusalOnNodesTests, ShutdownTests

@@ -11,7 +11,7 @@ from tests.e2e.scenario import (
     PairScenario,
     QuartetScenario,
     Scenario,
-    for_each_generation,
+    for_each_kind,
     for_each_plain_pairing,
 )
 from tests.e2e.test_events import VALUES
@@ -22,7 +22,7 @@ UNACCEPTING = HERE / "unaccepting.yml"
 DATA = '{"a":[1,null,"ü"]}'
 
 
-@for_each_generation
+@for_each_kind
 class RpcTests(QuartetScenario):
     """
     A provides, if anybody does.

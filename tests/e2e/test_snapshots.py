@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.e2e.clients import Client
 from tests.e2e.records import Record
-from tests.e2e.scenario import PATIENT, Scenario, for_each_generation
+from tests.e2e.scenario import PATIENT, Scenario, for_each_kind
 
 
 class SnapshotRecord(Record):
@@ -146,5 +146,5 @@ class DeletionTests(Scenario):
         self.assertEqual(theirs.client.look("snapshot", name), '{"mine":2}')
 
 
-for_each_generation(SnapshotTests)
+for_each_kind(SnapshotTests)
 del SnapshotTests
