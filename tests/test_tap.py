@@ -76,7 +76,7 @@ class OptionsTests(TapTestCase):
         node.privilegedStartService()
         ((port, _, backlog, interface),) = self.reactor.tcpServers
         self.assertEqual((port, interface, backlog), (6020, "0.0.0.0", DEFAULT_BACKLOG))
-        self.assertEqual(sorted(node.web_sockets), ["/deepstream", "/deepstream-v3"])
+        self.assertEqual(sorted(node.web_sockets), ["/deepstream", "/deepstream-json", "/deepstream-v3"])
 
     def test_shipped_config(self) -> None:
         """

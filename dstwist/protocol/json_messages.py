@@ -16,6 +16,8 @@ received                                            result of L{JsonCodec.decode
 ==================================================  ==================================================================
 a message that clients may send                     L{Message}
 no JSON object                                      NOT_JSON, which closes the connection
+a C{parsedData} that is nested too deeply, if the   INVALID_DATA
+fields before it can be read
 a topic that no client can address, or no topic     UNKNOWN_TOPIC, answered by PARSER.UNKNOWN_TOPIC with the topic
 an action that no client may send, or no action     UNKNOWN_ACTION; not answered, except for CONNECTION and AUTH:
                                                     PARSER.UNKNOWN_TOPIC
@@ -51,6 +53,7 @@ from dstwist.protocol.constants import (
     RecordAction,
     Topic,
 )
+from dstwist.protocol.json_fields import NUMBERS, fields_beside_value, integer, repaired
 from dstwist.protocol.json_layout import ACK_WRITERS, HEADS, NEVER_TRUE, WRITERS, json_layout_of
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, NoRoom, dumps, is_known, loads
 from dstwist.protocol.message import UNREAD, Fault, Malformed, Message
@@ -82,12 +85,7 @@ _EMIT = EventAction.EMIT
 _QUERY_ALL_RESPONSE = PresenceAction.QUERY_ALL_RESPONSE
 _NOTIFY_ERROR = RecordAction.RECORD_NOTIFY_ERROR
 
-#: The types of numbers: those of other languages may write 4 as 4.0. The type of C{true} is not among them.
-_NUMBERS: Any = (int, float)
 _FLAGS = {True: b"true", False: b"false"}
-
-#: The versions that the binary protocol can say.
-_MIN_VERSION, _MAX_VERSION = -(2**31), 2**31 - 1
 
 
 class JsonCodec:
@@ -121,17 +119,17 @@ class JsonCodec:
         try:
             found = loads(payload)
         except ValueError:
-            return [Malformed(Fault.NOT_JSON, raw=payload)]
+            found = fields_beside_value(payload)
         if found.__class__ is not dict:
             return [Malformed(Fault.NOT_JSON, raw=payload)]
         topic: Any = found.get("topic")
-        layout = self._layouts.get(topic) if topic.__class__ in _NUMBERS else None
+        layout = self._layouts.get(topic) if topic.__class__ in NUMBERS else None
         if layout is None:
-            number = _integer(topic)
+            number = integer(topic)
             known = Topic(number) if number in ACTIONS else None
             return [Malformed(Fault.UNKNOWN_TOPIC, known, None, self._unknown_topic(number, found), payload)]
         if ("\\u" if payload.__class__ is str else b"\\u") in payload:  # type: ignore[operator]
-            found = _repaired(found)
+            found = repaired(found)
         return [self._message(*layout, found, payload)]
 
     def pieces(self, payload: bytes | str, size: int) -> list[bytes | str]:
@@ -265,7 +263,7 @@ class JsonCodec:
                     continue
                 value = tuple(value)
             elif kind == _INTEGER:
-                value = _version(value)
+                value = integer(value)
                 if value is None:
                     valid = False
                     continue
@@ -274,21 +272,21 @@ class JsonCodec:
                     valid = False
                     continue
             elif kind == _VERSIONS:
-                if value.__class__ is not dict or None in map(_version, value.values()):
+                if value.__class__ is not dict or None in map(integer, value.values()):
                     valid = False
                     continue
             elif kind == _ORIGINAL:
-                value = originals.get(_integer(value))  # type: ignore[arg-type]
+                value = originals.get(integer(value))  # type: ignore[arg-type]
             else:
                 value = _topic(value)
             values[slot] = value
             seen |= bit
 
         number: Any = found.get("action")
-        rule = requirements.get(number) if number.__class__ in _NUMBERS else None
+        rule = requirements.get(number) if number.__class__ in NUMBERS else None
         if rule is None:
             answer = None if topic in REFUSALS else self._unknown_topic(topic, found)
-            return Malformed(Fault.UNKNOWN_ACTION, topic, _integer(number), answer, payload)
+            return Malformed(Fault.UNKNOWN_ACTION, topic, integer(number), answer, payload)
         action, texts, needed, checked, structured = rule
         values[_ACTION] = action
         value = UNREAD
@@ -341,7 +339,7 @@ class JsonCodec:
         answer = Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC)
         # These are numbers that need not have a member in the enumerations.
         answer.original_topic = number  # type: ignore[assignment]
-        answer.original_action = _integer(found.get("action"))  # type: ignore[assignment]
+        answer.original_action = integer(found.get("action"))  # type: ignore[assignment]
         return answer
 
 
@@ -349,23 +347,11 @@ _RAW = SLOTS["raw"]
 _ONLY_TEXTS = {str}
 
 
-def _integer(number: Any) -> int | None:
-    """
-    The integer of 32 bits that a value is, in JavaScript's sense; else C{None}.
-    """
-    if number.__class__ in _NUMBERS and _MIN_VERSION <= number <= _MAX_VERSION and number == int(number):
-        return int(number)
-    return None
-
-
-_version = _integer
-
-
 def _topic(value: Any) -> Any:
     """
     The topic with a number; the number, if there is none.
     """
-    number = _integer(value)
+    number = integer(value)
     return Topic(number) if number in ACTIONS else number
 
 
@@ -373,24 +359,9 @@ def _name_request(values: list[Any], found: dict[str, Any]) -> None:
     """
     Fill in the original action of an error, which has the number of an action of the original topic.
     """
-    number = _integer(found.get("originalAction"))
+    number = integer(found.get("originalAction"))
     actions = ACTIONS.get(values[_ORIGINAL_TOPIC], ())
     values[_ORIGINAL_ACTION] = next((action for action in actions if action == number), number)
-
-
-def _repaired(found: dict[str, Any]) -> dict[str, Any]:
-    """
-    The fields of a message with U+FFFD in the place of lone surrogates in names and other texts.
-    """
-    return {key: _repaired_text(value) if key != "parsedData" else value for key, value in found.items()}
-
-
-def _repaired_text(value: Any) -> Any:
-    if value.__class__ is str and not value.isascii():
-        return utf8(value).decode()
-    if value.__class__ is list:
-        return [_repaired_text(item) if item.__class__ is str else item for item in value]
-    return value
 
 
 def _written_names(names: tuple[str, ...] | NameParts) -> bytes:

@@ -20,11 +20,16 @@ class EndpointTests(ConfigCase):
     def test_default_paths(self) -> None:
         """
         Without C{connectionEndpoints} both generations are served on the path to which their clients connect by
-        default, and v2/v3 clients on a path of their own too.
+        default, v2/v3 clients on a path of their own too, and JSON clients on theirs.
         """
         for found in (load(None, {}), self.load("rpc: {ackTimeout: 5}")):
             self.assertEqual(
-                [("ws-binary", "/deepstream"), ("ws-text", "/deepstream"), ("ws-text", "/deepstream-v3")],
+                [
+                    ("ws-binary", "/deepstream"),
+                    ("ws-text", "/deepstream"),
+                    ("ws-text", "/deepstream-v3"),
+                    ("ws-json", "/deepstream-json"),
+                ],
                 self.paths(found),
             )
 
@@ -46,9 +51,9 @@ class EndpointTests(ConfigCase):
         """
         An endpoint without options is served on its generation's path, with the same limits as by default.
         """
-        settings = self.load("connectionEndpoints: [{type: ws-binary}, {type: ws-text, options: }]")
-        binary, _, text = load(None, {}).endpoints
-        self.assertEqual((binary, text), settings.endpoints)
+        settings = self.load("connectionEndpoints: [{type: ws-binary}, {type: ws-text, options: }, {type: ws-json}]")
+        binary, _, *others = load(None, {}).endpoints
+        self.assertEqual((binary, *others), settings.endpoints)
         endpoint = settings.endpoints[1]
         self.assertEqual(
             (
@@ -165,6 +170,14 @@ class EndpointTests(ConfigCase):
             (
                 "connectionEndpoints: [{type: ws-text}, {type: ws-text}]",
                 at.replace("0", "1") + "urlPath: another ws-text endpoint has the path /deepstream-v3",
+            ),
+            (
+                "connectionEndpoints: [{type: ws-binary, options: {urlPath: /a}}, {type: ws-json, options: {urlPath: /a}}]",
+                at.replace("0", "1") + "urlPath: a ws-json endpoint needs a path of its own: ws-binary has /a",
+            ),
+            (
+                "connectionEndpoints: [{type: ws-json, options: {greetingDelay: 5}}]",
+                at + "greetingDelay: belongs to a ws-text endpoint",
             ),
             (
                 "connectionEndpoints: [{type: ws-binary, options: {detectionTimeout: 5}}]",

@@ -282,7 +282,6 @@ class NoteTests(ConfigCase):
                 "showLogo",
                 "httpServer.options.headers",
                 "connectionEndpoints[1] (type http)",
-                "connectionEndpoints[3] (type ws-json)",
                 "connectionEndpoints[4] (type mqtt)",
                 "logger.options.colors",
             ],
@@ -290,7 +289,7 @@ class NoteTests(ConfigCase):
         )
         settings = load(os.path.join(self.directory, "config.yml"), {"PORT": "7000"})
         self.assertEqual(("localhost", 7000), (settings.http.host, settings.http.port))
-        self.assertEqual(["ws-binary", "ws-text"], [endpoint.type for endpoint in settings.endpoints])
+        self.assertEqual(["ws-binary", "ws-text", "ws-json"], [endpoint.type for endpoint in settings.endpoints])
         self.assertEqual(0.01, settings.endpoints[0].outgoing_buffer_timeout)
 
     def test_each(self) -> None:

@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.connections.wrong_protocol import SILENCE_SECONDS, log_silence
 from dstwist.interfaces import HandshakeData
-from dstwist.protocol import protobuf, text
-from dstwist.protocol.dialect import TEXT
-from tests.connections.stage import CHALLENGE, ConnectionTestCase
+from dstwist.protocol import json_messages, protobuf, text
+from dstwist.protocol.dialect import JSON, PROTOBUF, TEXT
+from tests.connections.stage import CHALLENGE, LOGIN, ConnectionTestCase
 from tests.logs import Lines
 
 V4_ON_TEXT = (
@@ -20,6 +20,14 @@ V4_ON_TEXT = (
 V3_ON_BINARY = (
     "INVALID_MESSAGE | client (192.0.2.1, /new, #7) sends text frames, as clients of v2 and v3 do, to /new, which is "
     "of type ws-binary: connect it to a path of type ws-text, or give /new both types (connectionEndpoints)"
+)
+V4_ON_JSON = (
+    "INVALID_MESSAGE | client (192.0.2.1, /json, #7) sends binary frames, as clients of v4 and later do, to /json, "
+    "which is of type ws-json: connect it to a path of type ws-binary"
+)
+SILENT_ON_JSON = (
+    "INVALID_MESSAGE | client (192.0.2.1, /json, #7) has said nothing for 90 s on /json, which is of type ws-json; "
+    "if it is a client of v2 or v3, which waits for the server to speak, connect it to a path of type ws-text"
 )
 SILENT = (
     "INVALID_MESSAGE | client (192.0.2.1, /new, #7) has said nothing for 90 s on /new, which is of type ws-binary; "
@@ -129,6 +137,80 @@ class BinaryPathTests(ConnectionTestCase):
         self.assertNotIn("has said nothing", str(self.lines.of("info") + self.lines.of("warn")))
 
 
+class JsonPathTests(ConnectionTestCase):
+    """
+    Other clients on a path of type C{ws-json}.
+    """
+
+    dialect = JSON
+    server = json_messages.SERVER
+    client = json_messages.CLIENT
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lines = Lines(self)
+        self.connect(url_path="/json")
+        self.lines.clear()
+
+    def test_binary(self) -> None:
+        """
+        A client of v4 or later that is not in JSON mode is closed, and the log says why.
+        """
+        self.connection.receive(protobuf.CLIENT.encode(CHALLENGE))
+        self.assertEqual((self.link.closed, self.lines.of("warn")), ((1007, "not a JSON object"), [V4_ON_JSON]))
+
+    def test_json_in_binary_frames(self) -> None:
+        """
+        A client may send its JSON in binary frames.
+        """
+        self.connection.receive(json_messages.CLIENT.encode(CHALLENGE))
+        self.assertEqual((self.connection.closed, self.lines.of("warn")), (False, []))
+
+    def test_garbage(self) -> None:
+        """
+        Text that is no JSON is just that.
+        """
+        self.connection.receive("garbage")
+        self.assertEqual(self.link.closed, (1007, "not a JSON object"))
+        self.assertEqual(
+            self.lines.of("warn"), ["INVALID_MESSAGE | not a JSON object from client (192.0.2.1, /json, #7)"]
+        )
+
+    def test_silence(self) -> None:
+        """
+        A client of v2 or v3 waits for the server to speak.
+        """
+        self.clock.advance(90)
+        self.connection.lost("gone")
+        self.assertIn(SILENT_ON_JSON, self.lines.of("info"))
+
+    def test_wrong_order(self) -> None:
+        """
+        The answer to a message that comes too early names it.
+        """
+        self.connection.receive('{"topic":4,"action":2,"name":"e"}')
+        self.connection.receive('{"topic":4,"action":99}')
+        self.say(CHALLENGE)
+        self.connection.receive('{"topic":4,"action":2,"name":"e"}')
+        heard = [frame for frame in self.link.frames if b"101" in frame]
+        self.assertEqual(
+            heard,
+            [
+                b'{"topic":2,"action":101,"originalTopic":4,"originalAction":2}',
+                b'{"topic":2,"action":101,"originalTopic":4,"originalAction":99}',
+                b'{"topic":3,"action":101,"originalTopic":4,"originalAction":2}',
+            ],
+        )
+
+    def test_open(self) -> None:
+        """
+        A client that has logged in and then sends something else than JSON is closed as well.
+        """
+        self.say(CHALLENGE, LOGIN)
+        self.connection.receive("garbage")
+        self.assertEqual(self.link.closed, (1007, "not a JSON object"))
+
+
 class SilenceTests(SynchronousTestCase):
     """
     L{log_silence}.
@@ -139,5 +221,5 @@ class SilenceTests(SynchronousTestCase):
         A client that leaves at once, as monitors do, is no line.
         """
         lines = Lines(self)
-        log_silence(HandshakeData("192.0.2.1", path="/new"), SILENCE_SECONDS - 0.01)
+        log_silence(HandshakeData("192.0.2.1", path="/new"), SILENCE_SECONDS - 0.01, PROTOBUF)
         self.assertEqual(lines.of("info"), [])

@@ -21,7 +21,7 @@ from dstwist.connections.requester import Requester
 from dstwist.interfaces import HandshakeData
 from dstwist.log import Client as LoggedClient
 from dstwist.node import Node
-from dstwist.protocol import protobuf, text
+from dstwist.protocol import json_messages, protobuf, text
 from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.constants import AuthAction, ConnectionAction, EventAction, Topic
 from dstwist.protocol.dialect import PROTOBUF
@@ -33,6 +33,7 @@ MASK = b"\x12\x34\x56\x78"
 GENERATIONS: dict[str, tuple[str, Any, int]] = {
     "v3": ("/deepstream-v3", text.CLIENT, 1),
     "v4": ("/deepstream", protobuf.CLIENT, 2),
+    "json": ("/deepstream-json", json_messages.CLIENT, 1),
 }
 
 

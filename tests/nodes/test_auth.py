@@ -99,7 +99,7 @@ class AuthNodeTests(SynchronousTestCase):
             client.subscribe("news")
             self.reactor.advance(0)
             self.assertNotIn(EventAction.SUBSCRIBE, [message.action for message in client.heard()])
-            if generation == "v4":
+            if generation != "v3":
                 # The older ones are cut off for that.
                 self.assertEqual(self.attempt(client, username="ann", password="secret"), [AuthAction.AUTH_SUCCESSFUL])
 
@@ -108,8 +108,8 @@ class AuthNodeTests(SynchronousTestCase):
         The connection of a token is closed, with a reason, when the token expires.
         """
         node = self.start(JwtSettings(secret=SECRET, algorithms=("HS256",), leeway=0.0))
-        token = encode({"sub": "ann", "exp": 20}, SECRET, algorithm="HS256")
-        for generation in GENERATIONS:
+        for number, generation in enumerate(GENERATIONS, 1):
+            token = encode({"sub": "ann", "exp": 20 * number}, SECRET, algorithm="HS256")
             client = self.client(node, generation)
             self.assertEqual(self.attempt(client, token=token), [AuthAction.AUTH_SUCCESSFUL])
             self.reactor.advance(19 - self.reactor.seconds() % 20)
@@ -118,7 +118,6 @@ class AuthNodeTests(SynchronousTestCase):
             self.reactor.advance(1)
             client.heard()
             self.assertEqual(client.closed, (1008, "login expired"))
-            token = encode({"sub": "ann", "exp": 40}, SECRET, algorithm="HS256")
 
     def test_own_class(self) -> None:
         """

@@ -11,7 +11,7 @@ from dstwist.node import Node
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.typed import to_json, to_typed
-from tests.nodes.client import API, ASKING, ASKING_KINDS, KINDS, Client
+from tests.nodes.client import API, ASKING_KINDS, KINDS, Client
 from tests.nodes.test_node import VALUES, NodeTestCase
 
 PAIRS = [(caller, provider) for caller in ASKING_KINDS for provider in KINDS]
@@ -58,7 +58,7 @@ class BothGenerationsTests(CallTestCase):
             node = self.start()
             provider, caller = self.provider(node, providing), self.client(node, calling)
             for json, typed in VALUES:
-                by_generation = {"v3": typed, "v4": json, API: json, ASKING: json}
+                by_generation = dict.fromkeys(ASKING_KINDS, json) | {"v3": typed}
                 self.say(caller, rpc(RpcAction.REQUEST, data=by_generation[calling]))
                 (request,) = provider.heard()
                 self.assertEqual((request.action, request.name), (RpcAction.REQUEST, "add"))
@@ -96,7 +96,7 @@ class BothGenerationsTests(CallTestCase):
             caller = self.client(node, calling)
             self.say(caller, rpc(RpcAction.REQUEST))
             asked: list[Client] = []
-            while len(asked) < 6:
+            while len(asked) < len(providers):
                 ((provider, requests),) = [(p, heard) for p in providers if (heard := p.heard())]
                 self.assertEqual(len(requests), 1)
                 self.assertNotIn(provider, asked)

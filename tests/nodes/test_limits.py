@@ -237,7 +237,7 @@ class RateLimitTests(NodeCase):
 
     def emit(self, client: MemoryClient, count: int) -> None:
         for number in range(count):
-            client.emit("news", {"v3": f"N{number}", "v4": b"%d" % number}[client.generation])
+            client.emit("news", f"N{number}" if client.generation == "v3" else b"%d" % number)
 
     def paused(self, client: MemoryClient) -> bool:
         return str(client.transport.producerState) == "paused"
@@ -271,7 +271,8 @@ class RateLimitTests(NodeCase):
             self.assertFalse(self.paused(talker))
             self.emit(talker, 1)
             self.assertEqual((talker.closed, listener.closed), (None, None))
-            (found,) = self.lines.of("warn")
+            # The login of the listener may exceed the limit, too.
+            (found,) = [text for text in self.lines.of("warn") if "talker" in text]
             self.assertIn(line, _without_number(found))
 
     def test_messages(self) -> None:
@@ -462,19 +463,19 @@ class KickTests(NodeCase):
 
     def test_kick(self) -> None:
         """
-        All connections of a user, of both generations, are closed with the reason, and no others.
+        All connections of a user, of all kinds, are closed with the reason, and no others.
         """
         self.node()
         ann = [self.client(generation, "ann") for generation in GENERATIONS]
         bob = self.client("v4", "bob")
         self.reactor.advance(LimitSettings().close_delay)
-        self.assertEqual(self.at.kick("ann", "contract ended"), 2)
+        self.assertEqual(self.at.kick("ann", "contract ended"), len(ann))
         for client in ann:
             self.assertClosed(client, "contract ended")
         bob.heard()
         self.assertIsNone(bob.closed)
         kicked = [line for line in self.lines.of("info") if line.startswith("KICKED | ann (192.0.2.1, /")]
-        self.assertEqual([line.endswith("): contract ended") for line in kicked], [True, True])
+        self.assertEqual([line.endswith("): contract ended") for line in kicked], [True] * len(ann))
         self.assertEqual(self.at.kick("ann", "again"), 0)
         self.client("v4", "ann")
 

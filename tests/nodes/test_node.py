@@ -120,21 +120,22 @@ class EventTests(NodeTestCase):
             emitter.emit("news", b'"s"')
             self.turn()
             by_generation = {client.generation: [e.data for e in client.heard()] for client in clients}
-            self.assertEqual(by_generation, {"v3": ["N0", "Ss"], "v4": [b"0", b'"s"'], API: [b"0", b'"s"']})
+            self.assertEqual(by_generation, dict.fromkeys(KINDS, [b"0", b'"s"']) | {"v3": ["N0", "Ss"]})
 
     def test_w54_all_endpoints_on_one_port(self) -> None:
         """
-        W54: the one HTTP port serves text and binary clients, each in frames of its kind, and plain HTTP between them.
+        W54: the one HTTP port serves text, binary and JSON clients, each in frames of its kind, and plain HTTP between
+        them.
         """
         node = self.start()
-        clients = [self.subscriber(node, generation) for generation in ("v3", "v4")]
+        clients = [self.subscriber(node, generation) for generation in ("v3", "v4", "json")]
         check: Any = node.factory.buildProtocol(None)
         check.makeConnection(transport := StringTransportWithDisconnection())
         check.dataReceived(b"GET /health-check HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertTrue(transport.value().startswith(b"HTTP/1.1 200 "))
         self.client(node, "v4").emit("news", b"1")
         self.turn()
-        for client, opcode in zip(clients, (0x81, 0x82), strict=True):
+        for client, opcode in zip(clients, (0x81, 0x82, 0x81), strict=True):
             self.assertEqual(client.transport.value()[0], opcode)
             (event,) = client.heard()
             self.assertEqual(to_json(event.data), b"1")
@@ -163,7 +164,7 @@ class EventTests(NodeTestCase):
         old.send(b"E\x1fEVT\x1fnews\x1fQ1\x1e")
         young.emit("news", b"{bad")
         self.turn()
-        self.assertEqual([subscriber.heard() for subscriber in subscribers], [[], [], []])
+        self.assertEqual([subscriber.heard() for subscriber in subscribers], [[] for _ in KINDS])
         for emitter in (old, young):
             self.assertEqual([m.action for m in emitter.heard()], [EventAction.INVALID_MESSAGE_DATA])
 
@@ -326,6 +327,7 @@ class DefaultPathTests(NodeTestCase):
             [
                 said.format("/deepstream", "protobuf and text, told apart by who speaks first"),
                 said.format("/deepstream-v3", "text, for clients of v2 and v3"),
+                said.format("/deepstream-json", "JSON, for clients of v4 and later in JSON mode, and others"),
             ],
         )
 

@@ -147,4 +147,4 @@ class ValueTests(SynchronousTestCase):
                 sender.say(request)
                 (answer,) = self.heard(sender)
                 self.assertEqual((answer.topic, answer.action.name), (request.topic, "INVALID_MESSAGE_DATA"), request)
-                self.assertEqual([self.heard(client) for client in others], [[], [], []])
+                self.assertEqual([self.heard(client) for client in others], [[] for _ in others])

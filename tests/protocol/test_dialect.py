@@ -8,7 +8,19 @@ import dataclasses
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol.dialect import FOREIGN, IN_PROCESS, JAVASCRIPT, PROTOBUF, TEXT, Dialect, Step, refined
+from dstwist.protocol.dialect import (
+    FOREIGN,
+    IN_PROCESS,
+    JAVASCRIPT,
+    JSON,
+    JSON_FOREIGN,
+    JSON_JAVASCRIPT,
+    PROTOBUF,
+    TEXT,
+    Dialect,
+    Step,
+    refined,
+)
 
 
 class RefinedTests(SynchronousTestCase):
@@ -27,6 +39,9 @@ class RefinedTests(SynchronousTestCase):
             (PROTOBUF, "java", FOREIGN),
             (TEXT, "javascript", TEXT),
             (JAVASCRIPT, "java", JAVASCRIPT),
+            (JSON, None, JSON),
+            (JSON, "javascript", JSON_JAVASCRIPT),
+            (JSON, "java", JSON_FOREIGN),
         ):
             self.assertIs(refined(dialect, sdk_type), expected)
 
@@ -52,6 +67,14 @@ class DialectTests(SynchronousTestCase):
         for field in dataclasses.fields(Dialect):
             values = [getattr(dialect, field.name) for dialect in (TEXT, PROTOBUF, JAVASCRIPT, FOREIGN, IN_PROCESS)]
             self.assertTrue(any(value != values[0] for value in values), field.name)
+
+    def test_json(self) -> None:
+        """
+        In JSON, clients of v4 and later behave as in binary.
+        """
+        for json, binary in ((JSON, PROTOBUF), (JSON_JAVASCRIPT, JAVASCRIPT), (JSON_FOREIGN, FOREIGN)):
+            changed = dataclasses.replace(binary, name=json.name, endpoint="ws-json")
+            self.assertEqual(dataclasses.asdict(json), dataclasses.asdict(changed))
 
     def test_handshake(self) -> None:
         """

@@ -4,6 +4,7 @@ Tests for L{dstwist.transports.websocket_builder}: WebSockets as the settings sa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
@@ -18,8 +19,8 @@ from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.limits.rates import UserRateLimits
 from dstwist.permission.open import OpenPermission
-from dstwist.protocol import protobuf
-from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
+from dstwist.protocol import json_messages, protobuf
+from dstwist.protocol.constants import AuthAction, ConnectionAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.router import Router
 from dstwist.transports.websocket_builder import WebSocketBuilder
@@ -87,6 +88,7 @@ class WebSocketBuilderTests(SynchronousTestCase):
             WebSocketEndpoint(type="ws-text", url_path="/old"),
             WebSocketEndpoint(url_path="/both"),
             WebSocketEndpoint(type="ws-text", url_path="/both"),
+            WebSocketEndpoint(type="ws-json", url_path="/json"),
         )
         self.assertEqual(
             spoken,
@@ -94,6 +96,7 @@ class WebSocketBuilderTests(SynchronousTestCase):
                 "/new": "protobuf, for clients of v4 and later",
                 "/old": "text, for clients of v2 and v3",
                 "/both": "protobuf and text, told apart by who speaks first",
+                "/json": "JSON, for clients of v4 and later in JSON mode, and others",
             },
         )
         self.assertEqual(factories.keys(), spoken.keys())
@@ -112,6 +115,22 @@ class WebSocketBuilderTests(SynchronousTestCase):
         """
         _, factories = self.build(WebSocketEndpoint(type="ws-text", url_path="/old", greeting_delay=0.0))
         self.assertIn(wire("C|CH+").encode(), Client(factories["/old"]).greeting)
+
+    def test_json(self) -> None:
+        """
+        A client that speaks JSON logs in on a path for that, and gets text frames. Official clients get the data of a
+        requestor as a text, others as a value.
+        """
+        _, factories = self.build(WebSocketEndpoint(type="ws-json", url_path="/json"))
+        request = Message(Topic.RPC, RpcAction.REQUEST, "a", correlation_id="1", requestor_data=b"{}")
+        for sdk_type, data in (("javascript", '"{}"'), ("cobol", "{}"), (None, "{}")):
+            client = Client(factories["/json"])
+            challenge = replace(CHALLENGE, sdk_type=sdk_type)
+            client.send(*(frame(TEXT, json_messages.CLIENT.encode(message)) for message in (challenge, LOGIN)))
+            accept, login = b'{"topic":2,"action":4}', b'{"topic":3,"action":3}'
+            head = bytes((TEXT | 0x80, len(accept)))
+            self.assertEqual(client.taken(), head + accept + head + login)
+            self.assertIn(f'"requestorData":{data}'.encode(), client.connection.wire.encode(request))
 
     def test_both(self) -> None:
         """
