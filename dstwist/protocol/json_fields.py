@@ -1,6 +1,6 @@
 """
-The fields of JSON messages: numbers and texts as the codec takes them, and the fields of a message that cannot be read as
-a whole.
+The fields of JSON messages: numbers and texts as the codec takes them, and the fields of a message that cannot be read
+as a whole.
 """
 
 from __future__ import annotations

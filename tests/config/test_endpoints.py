@@ -172,8 +172,8 @@ class EndpointTests(ConfigCase):
                 at.replace("0", "1") + "urlPath: another ws-text endpoint has the path /deepstream-v3",
             ),
             (
-                "connectionEndpoints: [{type: ws-binary, options: {urlPath: /a}}, {type: ws-json, options: {urlPath: /a}}]",
-                at.replace("0", "1") + "urlPath: a ws-json endpoint needs a path of its own: ws-binary has /a",
+                "connectionEndpoints: [{type: ws-binary}, {type: ws-json, options: {urlPath: /deepstream}}]",
+                at.replace("0", "1") + "urlPath: a ws-json endpoint needs a path of its own: ws-binary has /deepstream",
             ),
             (
                 "connectionEndpoints: [{type: ws-json, options: {greetingDelay: 5}}]",
