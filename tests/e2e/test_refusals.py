@@ -411,6 +411,6 @@ class ShutdownTests(RefusalCase):
 
 for case in (RefusalTests, ShutdownTests):
     for_each_kind(case)
-for case in (FullCacheTests, RefusalOnNodesTests):
-    for_each_generation(case)
+for_each_generation(FullCacheTests)
+for_each_generation(RefusalOnNodesTests)
 del case, RefusalCase, RefusalTests, FullCacheTests, RefusalOnNodesTests, ShutdownTests
