@@ -44,8 +44,8 @@ from dstwist.config.fields import (
 from dstwist.config.file import Reading, join
 from dstwist.config.redis_ignored import ignored, renamed
 from dstwist.config.redis_nodes import RedisAddress, nodes_reader, read_host, read_password
+from dstwist.config.redis_tls import RedisTlsSettings, read_redis_tls
 from dstwist.config.redis_url import RedisUrl, read_redis_url
-from dstwist.config.values import read_pem, read_pems, read_tls_version
 from dstwist.errors import ConfigError
 
 _S = TypeVar("_S", bound="RedisConnectionSettings")
@@ -59,51 +59,6 @@ _ANSWER_BYTES = 1000
 
 #: The option for the first letters of channels, by that for the first letters of keys, and the other way round.
 _PREFIXES = {"prefix": "channelPrefix", "channelPrefix": "prefix"}
-
-
-@dataclass(frozen=True)
-class RedisTlsSettings:
-    """
-    C{tls}. C{true} stands for the defaults.
-    """
-
-    # The authorities that sign the certificate of the server, as PEM. None: those that the system trusts.
-    ca: str | None = option(optional(read_pems), None)
-    # The certificate of this client and its private key, as PEM, if the server asks for one.
-    cert: str | None = option(optional(read_pem), None)
-    key: str | None = option(optional(read_pem), None)
-    # The passphrase of the private key.
-    passphrase: str | None = text(None)
-    # The name that the certificate of the server must have. None: the host that the connection was made to.
-    servername: str | None = text(None)
-    # Whether the certificate of the server is verified. false: any certificate is accepted.
-    reject_unauthorized: bool = flag(True)
-    # The oldest version of TLS that is accepted. An addition of dstwist, like the one below.
-    min_version: str = option(read_tls_version, "TLSv1.2")
-    # The ciphers, by OpenSSL's names. None: the ciphers that count as secure.
-    ciphers: str | None = text(None)
-
-    def __repr__(self) -> str:
-        # Settings may be logged; the key must not be.
-        return "<RedisTlsSettings>"
-
-
-def _read_tls(value: Any, path: str, reading: Reading) -> RedisTlsSettings | None:
-    value = typed(value)
-    if value is None or isinstance(value, bool):
-        return RedisTlsSettings() if value else None
-    problems = len(reading.problems)
-    settings = from_mapping(RedisTlsSettings, value, path, reading)
-    if len(reading.problems) == problems:
-        for name, given, other in (("key", settings.cert, settings.key), ("cert", settings.key, settings.cert)):
-            if given is not None and other is None:
-                raise ConfigError(join(path, name), "missing; a certificate of the client needs both key and cert")
-        if not settings.reject_unauthorized:
-            where = join(path, "rejectUnauthorized")
-            reading.notes.append(
-                f"CONFIG | {where}: the certificate of Redis is not verified, so any host may pretend to be it"
-            )
-    return settings
 
 
 def _read_socket(value: Any, path: str, reading: Reading) -> str:
@@ -145,7 +100,7 @@ class RedisConnectionSettings:
     # The number of the database.
     db: int = integer(0, minimum=0, maximum=2**31 - 1)
     # TLS; None (false or null in the file): none.
-    tls: RedisTlsSettings | None = option(_read_tls, None)
+    tls: RedisTlsSettings | None = option(read_redis_tls, None)
     # 4 or 6: only connections over IPv4 or IPv6; 0: either.
     family: int = option(_read_family, 0)
     # The nodes of a Redis Cluster that are asked for the others, instead of host and port.
@@ -166,7 +121,7 @@ class RedisConnectionSettings:
     sentinel_username: str | None = option(read_password, None)
     sentinel_password: str | None = option(read_password, None)
     # TLS for the Sentinels themselves. By default it is that of the servers if enableTLSForSentinelMode is true.
-    sentinel_tls: RedisTlsSettings | None = option(_read_tls, None, key="sentinelTLS")
+    sentinel_tls: RedisTlsSettings | None = option(read_redis_tls, None, key="sentinelTLS")
     # How long an attempt to connect may take; at the start, how long all attempts together may take.
     connect_timeout: float = milliseconds(1500)
     # How long a command may take until the connection counts as broken. An addition of dstwist unless ioredis has it,

@@ -13,7 +13,8 @@ from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP
 from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver, IStreamClientEndpoint
 from zope.interface import directlyProvides, implementer
 
-from dstwist.config.redis import RedisConnectionSettings, RedisTlsSettings
+from dstwist.config.redis import RedisConnectionSettings
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.tls.client import with_client_tls
 
 _FAMILIES = {4: IPv4Address, 6: IPv6Address}

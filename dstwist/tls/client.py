@@ -23,7 +23,7 @@ from twisted.internet.ssl import (
 )
 from zope.interface import implementer
 
-from dstwist.config.redis import RedisTlsSettings
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.config.values import read_again
 from dstwist.errors import ConfigError
 from dstwist.tls.context import VERSIONS, certificates, chain_of, openssl_reasons, private_key

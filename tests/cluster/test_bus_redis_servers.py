@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from dstwist.cluster.bus_redis import RedisBus
-from dstwist.config.redis import RedisBusSettings, RedisTlsSettings
+from dstwist.config.redis import RedisBusSettings
 from dstwist.config.redis_nodes import RedisAddress
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.errors import StoreError
 from tests.cluster import bus_contract
 from tests.cluster.redis_servers import ServerBusTestCase

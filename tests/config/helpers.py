@@ -126,3 +126,17 @@ def without_places(told: str) -> str:
     An error text without files and lines.
     """
     return re.sub(r"^(/[^:\n]+: |  )(line \d+: )?", "", told, flags=re.MULTILINE)
+
+
+class RedisCase(ConfigCase):
+    """
+    A cache of the type redis.
+    """
+
+    def redis(self, options: str, **environ: str) -> Any:
+        return self.load(f"cache: {{type: redis, options: {options}}}", **environ).cache
+
+    def refused(self, *cases: tuple[str, str]) -> None:
+        self.assert_refused(
+            *((f"cache: {{type: redis, options: {options}}}", f"cache.options{text}") for options, text in cases)
+        )

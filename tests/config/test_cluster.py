@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from dstwist.config.cluster import ClusterConfig, ClusterSettings
-from dstwist.config.redis import RedisBusSettings, RedisTlsSettings
+from dstwist.config.redis import RedisBusSettings
 from dstwist.config.redis_nodes import RedisAddress
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.config.settings import Settings
 from tests.config.helpers import ConfigCase
 

@@ -4,28 +4,11 @@ Tests for L{dstwist.config.redis}.
 
 from __future__ import annotations
 
-from typing import Any
-
 from dstwist.config.file import Reading
-from dstwist.config.redis import RedisBusSettings, RedisSettings, RedisTlsSettings, read_connection
+from dstwist.config.redis import RedisBusSettings, RedisSettings, read_connection
 from dstwist.config.redis_nodes import RedisAddress
-from tests.config.helpers import ConfigCase
-
-PEM = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
-
-
-class RedisCase(ConfigCase):
-    """
-    A cache of the type redis.
-    """
-
-    def redis(self, options: str, **environ: str) -> Any:
-        return self.load(f"cache: {{type: redis, options: {options}}}", **environ).cache
-
-    def refused(self, *cases: tuple[str, str]) -> None:
-        self.assert_refused(
-            *((f"cache: {{type: redis, options: {options}}}", f"cache.options{text}") for options, text in cases)
-        )
+from dstwist.config.redis_tls import RedisTlsSettings
+from tests.config.helpers import RedisCase
 
 
 class RedisTests(RedisCase):
@@ -123,22 +106,6 @@ class RedisTests(RedisCase):
         found = self.redis("{url: 'rediss://cache', tls: {servername: other}}")
         self.assertEqual(RedisTlsSettings(servername="other"), found.tls)
         self.assertEqual("/run/r.sock", self.redis("'unix:///run/r.sock'").path)
-
-    def test_tls(self) -> None:
-        """
-        TLS is switched on by true or by a section, which may be empty; certificates are texts or files.
-        """
-        for tls in ("true", "{}"):
-            self.assertEqual(RedisTlsSettings(), self.redis(f"{{tls: {tls}}}").tls)
-        self.write("ca.pem", PEM)
-        found = self.redis(
-            "{tls: {ca: ca.pem, servername: redis.example, rejectUnauthorized: false, minVersion: TLSv1.3}}"
-        ).tls
-        self.assertEqual((PEM, "redis.example", False), (found.ca, found.servername, found.reject_unauthorized))
-        notes = self.load("cache: {type: redis, options: {tls: {rejectUnauthorized: false}}}").notes
-        self.assertEqual(
-            1, sum("rejectUnauthorized: the certificate of Redis is not verified" in note for note in notes)
-        )
 
     def test_sentinels(self) -> None:
         """
@@ -288,10 +255,5 @@ class RedisTests(RedisCase):
             ("{path: /a, tls: true}", ".tls: a UNIX socket has no TLS"),
             ("{username: a}", ".password: missing; a user needs one"),
             ("{keyPrefix: a, prefix: a}", ".keyPrefix: this is another name of prefix, which is there too"),
-            ("{tls: {cert: c.pem}}", ".tls.cert: cannot read"),
-            ("{tls: {x: 1}}", ".tls.x: unknown option"),
-            ("{tls: RedisCloudFixed}", ".tls: expected a section"),
             ("{ttl: -1}", ".ttl: expected a number from 0"),
         )
-        self.write("c.pem", PEM)
-        self.refused(("{tls: {cert: c.pem}}", ".tls.key: missing; a certificate of the client needs both"))

@@ -13,8 +13,9 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from dstwist.config.redis import RedisConnectionSettings, RedisTlsSettings
+from dstwist.config.redis import RedisConnectionSettings
 from dstwist.config.redis_nodes import RedisAddress
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.errors import StoreError
 from dstwist.redis.cluster import RedisCluster
 from tests.e2e.certificates import Authority

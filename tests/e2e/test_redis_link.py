@@ -15,8 +15,9 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from dstwist.config.redis import RedisConnectionSettings, RedisTlsSettings
+from dstwist.config.redis import RedisConnectionSettings
 from dstwist.config.redis_nodes import RedisAddress
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.errors import ConnectionBroken, StoreError, StoreUnreachable
 from dstwist.redis.errors import RedisReplyError
 from dstwist.redis.interface import ServerIdentity

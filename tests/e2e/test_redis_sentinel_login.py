@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.internet.threads import deferToThread
 
-from dstwist.config.redis import RedisTlsSettings
 from dstwist.config.redis_nodes import RedisAddress
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.errors import StoreError
 from dstwist.redis.link import RedisLink
 from tests.e2e.certificates import Authority

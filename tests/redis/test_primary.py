@@ -12,7 +12,8 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config.redis import RedisConnectionSettings, RedisTlsSettings
+from dstwist.config.redis import RedisConnectionSettings
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.errors import ConfigError
 from dstwist.redis.primary import FixedPrimary, Place
 

@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from dstwist.config.redis import RedisSettings, RedisTlsSettings
+from dstwist.config.redis import RedisSettings
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.errors import StoreError, StoreFull, StoreRefusal
 from dstwist.interfaces import (
     ANY_VERSION,

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.file import FileText
-from dstwist.config.redis import RedisTlsSettings
+from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.errors import ConfigError
 from dstwist.tls.client import client_tls, client_tls_problem
 from tests.e2e.certificates import Authority, pem_of
