@@ -14,6 +14,8 @@ L{.leases}                  which nodes are dead, as one reader sees it
 L{.partition_owners}        the owners that one node knows
 L{.equal_settings}          settings that all nodes need alike
 L{.departure}               the orderly stop of a member
+L{.bus_watch}               for how long the bus of this node has been lost
+L{.readings}                when a node renews its lease and reads the table
 L{.members}                 the part that this node takes: renews its lease, writes the table if there is a reason
 L{.peers}                   direct messages between members
 L{.messages}, L{.fields}    their format, and the checks of their fields

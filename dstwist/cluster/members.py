@@ -3,7 +3,7 @@ Membership: which nodes are in the cluster, and which of them owns each partitio
 
 The table in the shared store decides (L{dstwist.cluster.table}); the bus only hints that there is a new one. Each
 interval a node renews its lease, and reads the table and all leases, in one operation. Then it writes a new table if it
-has a reason (L{dstwist.cluster.next_table}).
+has a reason (L{dstwist.cluster.next_table}). L{dstwist.cluster.readings} says when that begins.
 
 A table is written in place of the one that was read, and of no other, and only if the nodes that it leaves out as dead
 have still the leases that were read. If the answer of the store is lost, the next reading shows the outcome.
@@ -22,10 +22,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
+from dstwist.cluster.bus_watch import BusWatch
 from dstwist.cluster.departure import Departure
 from dstwist.cluster.equal_settings import EqualSettings
 from dstwist.cluster.fields import MAX_STEP
@@ -33,15 +33,12 @@ from dstwist.cluster.leases import Leases, OwnLease
 from dstwist.cluster.messages import FORMAT
 from dstwist.cluster.next_table import Writer, next_table
 from dstwist.cluster.partition_owners import PartitionOwners
+from dstwist.cluster.readings import Readings
 from dstwist.cluster.table import Assignment, Member, Table, TableDecoder
 from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import StartError
 from dstwist.interfaces import IBus, IClusterTable, TableReading
 from dstwist.log import Logger, shown
-
-#: After this part of an interval the table is read again, if it was to be read while a reading was under way. No two
-#: readings begin within it.
-LOOK_AGAIN_INTERVALS = 0.1
 
 
 class Membership:
@@ -74,7 +71,7 @@ class Membership:
         self._address = address
         self._member = Member(software, FORMAT, round(settings.lease_time * 1000))
         self._store = store
-        self._bus = bus
+        self._bus = BusWatch(bus, settings.bus_alone_time)
         self._clock = clock
         self._settings = settings
         self._number = self._random.getrandbits(32)
@@ -93,15 +90,11 @@ class Membership:
         self._joined = False
         self._stopped = False
         self._lease = OwnLease(clock, settings)
-        self._bus_lost_since: float | None = None
         self._leases = Leases(settings)
         self._equal = EqualSettings(self._member, self._leases)
-        self._timer: IDelayedCall | None = None
-        # When the last reading began.
-        self._began = 0.0
-        self._look_again = False
+        self._readings = Readings(self._renew, clock, settings.lease_interval, self._random)
         self._observers: list[Callable[[], object]] = []
-        self._announce: Callable[[int], object] = _announce_nothing
+        self._announce: Callable[[int], object] = lambda version: None
         self._starting: Deferred[None] | None = None
         self._departure = Departure()
 
@@ -158,7 +151,7 @@ class Membership:
         """
         Whether only this node has lost its bus, and for so long that it gives its partitions away.
         """
-        return self._has_lost_bus(self._clock.seconds()) and any(
+        return self._bus.is_lost_for_long(self._clock.seconds()) and any(
             node != self.node and self._leases.bus_works(node) for node in self.members
         )
 
@@ -220,7 +213,7 @@ class Membership:
         @return: fires when this node is in the table.
         """
         starting = self._starting = Deferred()
-        self._renew()
+        self._readings.begin()
         return starting
 
     def hand_over(self) -> Deferred[None]:
@@ -247,52 +240,23 @@ class Membership:
         Do nothing any more, and be found dead if L{leave} has not succeeded.
         """
         self._stopped = True
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        self._readings.stop()
         self._lease.end()
 
     def look(self) -> None:
         """
-        Renew the lease and read the table now, instead of at the end of the interval. If the last reading has just
-        begun, the next one waits a moment: other nodes may ask for this with each message.
+        Renew the lease and read the table soon, instead of at the end of the interval.
         """
-        if self._timer is None:
-            self._look_again = True
-        elif self._timer.active():
-            pause = LOOK_AGAIN_INTERVALS * self._settings.lease_interval
-            self._timer.reset(max(self._began + pause - self._clock.seconds(), 0.0))
+        self._readings.look()
 
     # -- each interval
 
-    def _renew(self) -> None:
-        self._timer = None
-        self._look_again = False
-        interval = self._settings.lease_interval
-        now = self._began = self._clock.seconds()
-        self._watch_bus(now)
+    def _renew(self, now: float) -> Deferred[None]:
+        self._bus.look(now)
         renewal = self._store.renew(self.node, self._lease.next_text(self._bus.is_lost))
         if not renewal.called:
-            renewal.addTimeout(interval, self._clock)
-        renewal.addCallback(self._received, now).addErrback(self._not_received).addBoth(self._renewed, now)
-
-    def _renewed(self, _: object, began: float) -> None:
-        if not self._stopped and self._timer is None:
-            interval = self._settings.lease_interval
-            # The pace is that of the beginnings: a renewal that took long is followed by the next one at once.
-            delay = began + interval * self._random.uniform(0.9, 1.1) - self._clock.seconds()
-            if self._look_again or delay < 0:
-                delay = interval * LOOK_AGAIN_INTERVALS
-            self._timer = self._clock.callLater(delay, self._renew)
-
-    def _not_received(self, failure: Failure) -> None:
-        late = failure.check(TimeoutError) is not None
-        interval = self._settings.lease_interval
-        self._log.warn(
-            "CLUSTER | the membership table cannot be read or written: {problem}",
-            problem=f"the store has not answered for {interval:g} s" if late else failure.value,
-            event="CLUSTER",
-            once="the table of the cluster",
-        )
+            renewal.addTimeout(self._settings.lease_interval, self._clock)
+        return renewal.addCallback(self._received, now)
 
     def _not_usable(self, error: ValueError) -> None:
         problem = f"the membership table cannot be used: {error}"
@@ -306,16 +270,6 @@ class Membership:
         if self._starting is not None:
             starting, self._starting = self._starting, None
             starting.errback(problem)
-
-    def _watch_bus(self, now: float) -> None:
-        if not self._bus.is_lost:
-            self._bus_lost_since = None
-        elif self._bus_lost_since is None:
-            self._bus_lost_since = now
-
-    def _has_lost_bus(self, now: float) -> bool:
-        since = self._bus_lost_since
-        return since is not None and self._bus.is_lost and now - since >= self._settings.bus_alone_time
 
     def _received(self, reading: TableReading, sent: float) -> Deferred[None] | None:
         if self._stopped:
@@ -369,7 +323,7 @@ class Membership:
             self.node,
             None if self._departure.leaves else self._member,
             self._bus.is_lost,
-            self._has_lost_bus(sent),
+            self._bus.is_lost_for_long(sent),
         )
         new = next_table(read, base, writer, dead, self._leases.bus_works, self.assignments)
         if new is None:
@@ -393,7 +347,7 @@ class Membership:
         if not replaced:
             # Another node was faster, or a node is not dead. The next reading shows it.
             self._given.clear()
-            self._look_again = True
+            self._readings.look()
             return
         self._read = new
         self._adopt(new)
@@ -432,7 +386,7 @@ class Membership:
         self.node = f"{self._address}#{self._number}"
         self._lease.end()
         self._notify()
-        self._timer = self._clock.callLater(0, self._renew)
+        self._readings.begin_again()
 
     def _left(self) -> None:
         self.stop()
@@ -441,9 +395,3 @@ class Membership:
     def _notify(self) -> None:
         for changed in self._observers:
             changed()
-
-
-def _announce_nothing(version: int) -> None:
-    """
-    Before there is anybody to tell.
-    """

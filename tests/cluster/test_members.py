@@ -92,36 +92,6 @@ class MembershipTests(SynchronousTestCase):
     def read(self) -> Table:
         return Table.decode(self.store.document, PARTITIONS)
 
-    def test_looks(self) -> None:
-        """
-        However often other nodes have this one read the table, it reads it only now and then.
-        """
-        ann = self.node("ann")
-        self.wait(0.5)
-        readings: list[float] = []
-        renew = self.store.renew
-
-        def count(node: str, lease: bytes) -> Deferred[TableReading]:
-            readings.append(self.clock.seconds())
-            return renew(node, lease)
-
-        self.store.renew = count  # type: ignore[method-assign]
-        for _ in range(300):
-            ann.look()
-            self.clock.advance(0.001)
-        # The first one at once.
-        self.assertEqual([round(moment, 2) for moment in readings], [0.5, 0.6, 0.7])
-
-    def test_silent_store(self) -> None:
-        """
-        The log says what is the matter if the store does not answer.
-        """
-        self.node("ann")
-        self.store.is_silent = True
-        self.clock.pump([0.5] * 6)
-        text = "CLUSTER | the membership table cannot be read or written: the store has not answered for 1 s"
-        self.assertIn(text, self.lines.last("warn"))
-
     def test_first(self) -> None:
         """
         The first node is the only member, and owns all partitions.
