@@ -127,7 +127,7 @@ def receive(client: socket.socket, marks: int) -> None:
 
 class Load:
     """
-    What the clients of one cluster send.
+    The clients of one cluster, and the messages that they send.
     """
 
     def __init__(self, cluster: Cluster) -> None:

@@ -49,7 +49,7 @@ Told = Callable[[str, str, State], object]
 
 class Holdings:
     """
-    What this node holds, watches and has been told.
+    The names that this node holds and watches, and the states that owners have told it.
 
     @param told: called when a state changes.
     @ivar digests_differed: how often an owner had told other states than this node has.
@@ -134,7 +134,7 @@ class Holdings:
 
     def state(self, kind: str, name: str) -> State | None:
         """
-        What this node has been told of C{name}.
+        The state of C{name}, as its owner has told this node.
         """
         return self._states[self._partition(kind + name)].get(kind + name)
 

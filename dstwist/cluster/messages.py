@@ -52,7 +52,7 @@ def encode(envelope: Envelope) -> bytes:
 
 def decode(payload: bytes) -> Envelope:
     """
-    What a payload contains.
+    The content of a payload.
 
     @raise ValueError: it is no message of a node, or has another format.
     """

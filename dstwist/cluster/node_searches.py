@@ -93,7 +93,7 @@ class _Search:
 @dataclass(eq=False, slots=True)
 class _Names:
     """
-    What is known of the names of one partition.
+    The names of one partition.
 
     @ivar resting: names that are not searched for when their provider, on this node, stops.
     """

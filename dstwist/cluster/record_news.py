@@ -58,7 +58,7 @@ UNKNOWN = -2
 
 class Change(Enum):
     """
-    What news is about.
+    The reason of news.
     """
 
     WRITTEN = "written"
@@ -99,7 +99,7 @@ ANOTHER_READING = "another reading"
 @dataclass(slots=True)
 class NewsCounts:
     """
-    What the gate counts (L{dstwist.cluster.figures.NewsFigures}).
+    The counts of the gate (L{dstwist.cluster.figures.NewsFigures}).
     """
 
     early: int = 0

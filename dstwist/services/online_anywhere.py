@@ -114,8 +114,8 @@ class OnlineAnywhere:
 
     def stop(self) -> None:
         """
-        Nobody joins or leaves from now on. The users who are logged in here are held until this node leaves the
-        cluster: within the grace time from then on they may log in elsewhere.
+        Announce no more joins and leaves. The users who are logged in here are held until this node leaves the cluster:
+        within the grace time from then on they may log in elsewhere.
         """
         self._stopped = True
         self._lingering.stop()

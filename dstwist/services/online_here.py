@@ -45,7 +45,7 @@ class OnlineHere:
 
     def stop(self) -> None:
         """
-        Nobody joins or leaves from now on.
+        Announce no more joins and leaves.
         """
         self._stopped = True
         self._away.stop()

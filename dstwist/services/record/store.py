@@ -179,7 +179,7 @@ class RecordStore:
 
     def forget(self, name: str) -> None:
         """
-        What this node knows of a record without its arbiter may be wrong.
+        Forget the copy of a record that this node has beside the arbiter: it may be wrong.
         """
         if self._guesses is not None:
             self._guesses.learn(name, None)

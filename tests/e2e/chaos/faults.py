@@ -36,6 +36,7 @@ from twisted.internet.task import deferLater
 
 from tests.e2e.chaos.cluster import LEASE_TIME, LINKS, Cluster
 from tests.redis_server import start_in_thread
+from tests.tcp_proxy import TCPProxy
 
 
 @dataclass(frozen=True)
@@ -156,50 +157,54 @@ async def _pause(cluster: Cluster, fault: Fault, sleep: _Sleep) -> None:
 
 
 async def _delay(cluster: Cluster, fault: Fault, sleep: _Sleep) -> None:
-    proxies = list(cluster.links(fault.node, fault.link))
-    for proxy in proxies:
-        proxy.delay(fault.amount * 0.3)
-    await sleep()
-    for proxy in proxies:
-        proxy.delay(0)
+    await _of_links(cluster, fault, sleep, lambda proxy: proxy.delay(fault.amount * 0.3), lambda proxy: proxy.delay(0))
 
 
 async def _stall(cluster: Cluster, fault: Fault, sleep: _Sleep) -> None:
-    proxies = list(cluster.links(fault.node, fault.link))
-    for proxy in proxies:
-        proxy.stall()
-    await sleep()
-    for proxy in proxies:
-        proxy.resume()
+    await _of_links(cluster, fault, sleep, TCPProxy.stall, TCPProxy.resume)
 
 
 async def _cut(cluster: Cluster, fault: Fault, sleep: _Sleep) -> None:
-    for proxy in cluster.links(fault.node, fault.link):
-        proxy.cut(rst=fault.amount < 0.5)
+    await _of_links(cluster, fault, sleep, lambda proxy: proxy.cut(rst=fault.amount < 0.5))
 
 
 async def _refuse(cluster: Cluster, fault: Fault, sleep: _Sleep) -> None:
-    proxies = list(cluster.links(fault.node, fault.link))
-    for proxy in proxies:
+    async def begin(proxy: TCPProxy) -> None:
         await proxy.refuse()
         proxy.cut(rst=fault.amount < 0.5)
-    await sleep()
-    for proxy in proxies:
-        proxy.listen()
+
+    await _of_links(cluster, fault, sleep, begin, TCPProxy.listen)
 
 
 async def _half_open(cluster: Cluster, fault: Fault, sleep: _Sleep) -> None:
-    for proxy in cluster.links(fault.node, fault.link):
-        proxy.swallow(later=False)
+    await _of_links(cluster, fault, sleep, lambda proxy: proxy.swallow(later=False))
 
 
 async def _no_network(cluster: Cluster, fault: Fault, sleep: _Sleep) -> None:
+    await _of_links(cluster, fault, sleep, TCPProxy.swallow, TCPProxy.heal)
+
+
+async def _of_links(
+    cluster: Cluster,
+    fault: Fault,
+    sleep: _Sleep,
+    begin: Callable[[TCPProxy], Awaitable[None] | None],
+    end: Callable[[TCPProxy], object] | None = None,
+) -> None:
+    """
+    A fault of connections.
+
+    @param end: C{None} for a fault that is over at once.
+    """
     proxies = list(cluster.links(fault.node, fault.link))
     for proxy in proxies:
-        proxy.swallow()
-    await sleep()
-    for proxy in proxies:
-        proxy.heal()
+        begun = begin(proxy)
+        if begun is not None:
+            await begun
+    if end is not None:
+        await sleep()
+        for proxy in proxies:
+            end(proxy)
 
 
 async def _kill_redis(cluster: Cluster, fault: Fault, sleep: _Sleep) -> None:

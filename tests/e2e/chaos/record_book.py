@@ -37,7 +37,7 @@ NOT_THERE: Found = (-1, None)
 
 class RecordBook:
     """
-    What is known of the records.
+    The records, and their states that a client may see.
 
     @ivar names: the records that there are now.
     @ivar truth: by record, its version and its data in the Redis.
