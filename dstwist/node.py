@@ -24,7 +24,6 @@ from dstwist.auth.methods import describe as describe_authentication
 from dstwist.auth.reload import AuthReload
 from dstwist.client_side import ClientSide
 from dstwist.cluster.from_settings import build_cluster
-from dstwist.config.limits import LimitSettings
 from dstwist.config.load import ignored_in_programs, load
 from dstwist.config.settings import Settings
 from dstwist.connections.login import Logins
@@ -33,16 +32,15 @@ from dstwist.connections.users import UserRegistry
 from dstwist.dependencies import Dependencies, Dependency
 from dstwist.endpoints import endpoints_for
 from dstwist.errors import ConfigError
-from dstwist.interfaces import IRequester, IStoreStatus
+from dstwist.interfaces import IRequester
 from dstwist.lifecycle import Lifecycle, Watcher
 from dstwist.limits.admission import Admission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
 from dstwist.limits.open_files import connections_within, open_file_limit
-from dstwist.limits.outgoing_bytes import OutgoingBytes
+from dstwist.limits.outgoing_bytes import outgoing_bytes
 from dstwist.limits.rates import UserRateLimits
 from dstwist.log import Logger, about, labelled
-from dstwist.memory_limits import usable_memory
 from dstwist.node_service import NodeService
 from dstwist.permission.denials import Denials
 from dstwist.permission.open import OpenPermission
@@ -60,7 +58,7 @@ from dstwist.startup_checks import (
     warn_of_open_tables,
     warn_of_unasked_certificates,
 )
-from dstwist.store.from_settings import Stores, build_stores
+from dstwist.store.from_settings import build_stores
 from dstwist.store.loss import LossWatch
 from dstwist.store.tiers import TieredStore
 from dstwist.tls.certificates import TlsEndpoint
@@ -132,7 +130,7 @@ class Node(NodeService):
         self._permission = build_permission(
             settings.permission, wall_time(reactor), tiers.load, PluginContext(reactor, stores.storage)
         )
-        outgoing = _outgoing(settings.limits, reactor)
+        outgoing = outgoing_bytes(settings.limits, reactor)
         denials = Denials(self._permission, settings.logger.log_denied)
         plugins = Plugins(settings.plugins, reactor, label)
         if plugins:
@@ -286,7 +284,7 @@ class Node(NodeService):
     def _dependencies(self, reactor: Any) -> list[Dependency]:
         settings, stores = self._settings, self._stores
         found = [
-            Dependency("storage", stores.storage, lambda: stores.storage_description + _found(stores)),
+            Dependency("storage", stores.storage, stores.describe_storage),
             Dependency("cache", stores.cache, lambda: stores.cache_description),
             Dependency("authentication", self._authenticator, lambda: describe_authentication(settings.auth)),
         ]
@@ -379,13 +377,7 @@ class Node(NodeService):
         if self._client_side.refusing:
             return "the server is stopping"
         problem = None if self._cluster is None else self._cluster.not_ready()
-        if problem is not None:
-            return problem
-        for name, store in (("storage", self._stores.storage), ("cache", self._stores.cache)):
-            status = _status(store)
-            if status is not None and status.problem() is not None:
-                return f"the {name} cannot write"
-        return None
+        return problem or self._stores.not_ready()
 
     @property
     def hosts(self) -> list[Any]:
@@ -393,27 +385,3 @@ class Node(NodeService):
         The addresses of the ports that are bound.
         """
         return self._ports.hosts
-
-
-def _outgoing(settings: LimitSettings, reactor: Any) -> OutgoingBytes:
-    """
-    The budgets of outgoing bytes.
-    """
-    most = settings.max_outgoing_bytes
-    return OutgoingBytes(reactor, settings.max_outgoing_bytes_per_turn, usable_memory() // 8 if most is None else most)
-
-
-def _found(stores: Stores) -> str:
-    """
-    The content of the storage, for the log.
-    """
-    status = _status(stores.storage)
-    found = "" if status is None else status.contents()
-    return found and f": {found}"
-
-
-def _status(store: object) -> IStoreStatus | None:
-    """
-    The state of C{store}; C{None} if the store cannot report it.
-    """
-    return IStoreStatus(store, None)

@@ -22,7 +22,9 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dstwist.config.limits import LimitSettings
 from dstwist.log import Logger
+from dstwist.memory_limits import usable_memory
 
 #: Frames of this size and more are never copied for one subscriber; smaller ones are joined.
 LARGE_FRAME_BYTES = 16384
@@ -195,3 +197,11 @@ class OutgoingBytes(TurnBudget):
                     outbox.abort()
                 except Exception:
                     self._log.failure("dropping a slow connection failed")
+
+
+def outgoing_bytes(settings: LimitSettings, clock: IReactorTime) -> OutgoingBytes:
+    """
+    The budgets that the settings name. The default for all waiting bytes is an eighth of the memory.
+    """
+    most = settings.max_outgoing_bytes
+    return OutgoingBytes(clock, settings.max_outgoing_bytes_per_turn, usable_memory() // 8 if most is None else most)

@@ -23,7 +23,7 @@ from dstwist.config.stores import (
     StorageSettings,
 )
 from dstwist.errors import ConfigError
-from dstwist.interfaces import IInstantStore, ISharedStore, IStore, IStoreMaker
+from dstwist.interfaces import IInstantStore, ISharedStore, IStore, IStoreMaker, IStoreStatus
 from dstwist.plugins import NotInstalled, PluginContext, load_plugin
 from dstwist.scheduling.large_values import LargeValues
 from dstwist.store.memory import MemoryStore
@@ -68,6 +68,31 @@ class Stores(NamedTuple):
         The store whose records survive the server: the storage, or a Redis without a storage behind it.
         """
         return self.cache if self.storage is None and isinstance(self.cache, RedisStore) else self.storage
+
+    def describe_storage(self) -> str:
+        """
+        The storage and its content, for the log.
+        """
+        status = _status(self.storage)
+        found = "" if status is None else status.contents()
+        return self.storage_description + (found and f": {found}")
+
+    def not_ready(self) -> str | None:
+        """
+        Why clients should use another server; C{None} if there is no reason. Any client may see the text.
+        """
+        for name, store in (("storage", self.storage), ("cache", self.cache)):
+            status = _status(store)
+            if status is not None and status.problem() is not None:
+                return f"the {name} cannot write"
+        return None
+
+
+def _status(store: object) -> IStoreStatus | None:
+    """
+    The state of C{store}; C{None} if the store cannot report it.
+    """
+    return IStoreStatus(store, None)
 
 
 def build_stores(

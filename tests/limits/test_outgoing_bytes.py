@@ -7,7 +7,9 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.limits.outgoing_bytes import OutgoingBytes, TurnBudget
+from dstwist.config.limits import LimitSettings
+from dstwist.limits import outgoing_bytes as module
+from dstwist.limits.outgoing_bytes import OutgoingBytes, TurnBudget, outgoing_bytes
 
 
 class FakeQueue:
@@ -54,6 +56,22 @@ class FakeOutbox:
         self.log.append(f"{self.name} is aborted")
         if self.problem is not None:
             raise self.problem
+
+
+class SettingsTests(SynchronousTestCase):
+    """
+    L{outgoing_bytes}.
+    """
+
+    def test_settings(self) -> None:
+        """
+        The budgets are those of the settings. Without one for all waiting bytes it is an eighth of the memory.
+        """
+        self.patch(module, "usable_memory", lambda: 8000)
+        for most, expected in ((500, 500), (None, 1000)):
+            settings = LimitSettings(max_outgoing_bytes=most, max_outgoing_bytes_per_turn=70)
+            outgoing = outgoing_bytes(settings, Clock())
+            self.assertEqual((outgoing.limit, outgoing.most), (70, expected))
 
 
 class TurnTests(SynchronousTestCase):

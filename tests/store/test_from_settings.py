@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import directlyProvides
+from zope.interface import directlyProvides, implementer
 from zope.interface.verify import verifyObject
 
 import twisted.plugins
@@ -22,7 +22,7 @@ from dstwist.config.settings import RecordSettings
 from dstwist.config.stores import CacheSettings, DefaultStorage, MemorySettings, NoStorage, SqliteSettings
 from dstwist.config.stores import StorageSettings as AnyStorage
 from dstwist.errors import ConfigError
-from dstwist.interfaces import ISharedStore, IStore, Record
+from dstwist.interfaces import ISharedStore, IStore, IStoreStatus, Record
 from dstwist.store.from_settings import Stores, build_stores
 from dstwist.store.memory import MemoryStore
 from dstwist.store.redis import RedisStore
@@ -298,6 +298,48 @@ class BuildTests(SynchronousTestCase):
             self.assertTrue(self.refusal(settings).startswith(expected), self.refusal(settings))
         self.assertIn("did you mean sqlite?", self.refusal(plugin("sqlit", "name")))
         self.assertIn("there is no bucket b", self.refusal(plugin(f"{__name__}:broken", bucket="b")))
+
+
+@implementer(IStoreStatus)
+class Reporting(MemoryStore):
+    """
+    A store that reports its state.
+    """
+
+    trouble: str | None = None
+
+    def contents(self) -> str:
+        return "7 records"
+
+    def problem(self) -> str | None:
+        return self.trouble
+
+
+class StatusTests(SynchronousTestCase):
+    """
+    The states of both stores.
+    """
+
+    def test_describe_storage(self) -> None:
+        """
+        The log has the storage, and its content if the storage reports one.
+        """
+        self.assertEqual("here: 7 records", Stores(MemoryStore(), Reporting(), "memory", "here").describe_storage())
+        self.assertEqual("here", Stores(Reporting(), MemoryStore(), "memory", "here").describe_storage())
+        self.assertEqual("none", Stores(Reporting(), None, "memory", "none").describe_storage())
+
+    def test_not_ready(self) -> None:
+        """
+        While one of the stores cannot write, clients should use another server. They are not told the problem.
+        """
+        cache, storage = Reporting(), Reporting()
+        stores = Stores(cache, storage, "", "")
+        self.assertIsNone(stores.not_ready())
+        cache.trouble = "away"
+        self.assertEqual("the cache cannot write", stores.not_ready())
+        storage.trouble = "/srv is full"
+        self.assertEqual("the storage cannot write", stores.not_ready())
+        self.assertIsNone(Stores(MemoryStore(), None, "", "").not_ready())
 
 
 class FolderStoreTests(contract.StoreContract):
