@@ -4,51 +4,20 @@ Tests for L{dstwist.routing.subscription_requests}.
 
 from __future__ import annotations
 
-from dstwist.protocol.constants import EventAction, RpcAction, Topic
-from dstwist.protocol.dialect import TEXT, Dialect
+from dstwist.protocol.constants import RpcAction, Topic
+from dstwist.protocol.dialect import TEXT
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.time_slices import NAMES_PER_STEP
-from tests.fakes import FakeConnection, FakeWire
-from tests.requesters import RequesterTestCase, for_each_requester
-
-
-def subscribe(*names: str) -> Message:
-    return Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names, correlation_id="7")
-
-
-def unsubscribe(*names: str) -> Message:
-    return Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=names)
-
-
-def emit(name: str = "news") -> Message:
-    return Message(Topic.EVENT, EventAction.EMIT, name, b"1")
-
-
-def repeated(request: Message, name: str) -> Message:
-    return Message(Topic.EVENT, EventAction.MULTIPLE_SUBSCRIPTIONS, name, original_action=request.action)
+from tests.requesters import for_each_requester
+from tests.routing.subscribers import SubscriptionTestCase, emit, repeated, subscribe, unsubscribe
 
 
 @for_each_requester
-class SubscriptionRequestsTests(RequesterTestCase):
+class SubscriptionRequestsTests(SubscriptionTestCase):
     """
     L{SubscriptionRequests}, with C{services.md} section 2 beside it.
     """
-
-    def setUp(self) -> None:
-        self.registry = SubscriptionRegistry(Topic.EVENT)
-        self.seen: list[tuple[str, str]] = []
-        self.registry.observe(
-            lambda name: self.seen.append(("first", name)), lambda name: self.seen.append(("last", name))
-        )
-
-    def subscriber(self, *names: str, wire: FakeWire | None = None, dialect: Dialect | None = None) -> FakeConnection:
-        connection = self.connect(wire=wire)
-        if dialect is not None:
-            connection.dialect = dialect
-        self.registry.subscribe(subscribe(*names), connection)
-        connection.take()
-        return connection
 
     def test_bulk_ack(self) -> None:
         """

@@ -21,45 +21,15 @@ from tests.fakes import BusyClock, FakeConnection, FakeRequester, FakeWire
 from tests.garbage import make_collections_short
 from tests.logs import Lines
 from tests.requesters import RequesterTestCase, for_each_requester
+from tests.routing.subscribers import SubscriptionTestCase, emit, subscribe, unsubscribe
 from tests.turns import LONGEST, turn_lengths
 
 
-def subscribe(*names: str) -> Message:
-    return Message(Topic.EVENT, EventAction.SUBSCRIBE, names=names, correlation_id="7")
-
-
-def unsubscribe(*names: str) -> Message:
-    return Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=names)
-
-
-def emit(name: str = "news") -> Message:
-    return Message(Topic.EVENT, EventAction.EMIT, name, b"1")
-
-
-def repeated(request: Message, name: str) -> Message:
-    return Message(Topic.EVENT, EventAction.MULTIPLE_SUBSCRIPTIONS, name, original_action=request.action)
-
-
 @for_each_requester
-class SubscriptionRegistryTests(RequesterTestCase):
+class SubscriptionRegistryTests(SubscriptionTestCase):
     """
     L{SubscriptionRegistry}, with C{services.md} section 2 beside it.
     """
-
-    def setUp(self) -> None:
-        self.registry = SubscriptionRegistry(Topic.EVENT)
-        self.seen: list[tuple[str, str]] = []
-        self.registry.observe(
-            lambda name: self.seen.append(("first", name)), lambda name: self.seen.append(("last", name))
-        )
-
-    def subscriber(self, *names: str, wire: FakeWire | None = None, dialect: Dialect | None = None) -> FakeConnection:
-        connection = self.connect(wire=wire)
-        if dialect is not None:
-            connection.dialect = dialect
-        self.registry.subscribe(subscribe(*names), connection)
-        connection.take()
-        return connection
 
     def test_room(self) -> None:
         """
