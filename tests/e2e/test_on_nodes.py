@@ -39,6 +39,29 @@ class ListeningTests(OnNodes, test_listening.ListeningTests[0].__base__):  # typ
 
     first, second = "v7", "v2"
 
+    def served(self, of: str) -> tuple[Any, Any, str, str]:
+        """
+        A provider that has accepted a name, and a listener at another node that has not been asked.
+
+        @return: both, their pattern, and the name.
+        """
+        provider, spare, subscriber = self.one(), self.other(), self.other()
+        pattern, name = self.name(f"{of}/.*"), self.name(f"{of}/x")
+        provider.listen(pattern)
+        subscriber.subscribe(name)
+        provider.wait_for_report(1, "offer", name=name)
+        spare.listen(pattern)
+        return provider, spare, pattern, name
+
+    def rejecting(self, count: int, pattern: str) -> list[Any]:
+        """
+        So many listeners at different nodes, which reject all.
+        """
+        listeners = [(self.one, self.other)[number % 2]() for number in range(count)]
+        for listener in listeners:
+            listener.listen(pattern, "reject")
+        return listeners
+
     def test_reject(self) -> None:
         """
         EL4: The listener that accepts is found, whichever is asked first.
@@ -60,16 +83,14 @@ class ListeningTests(OnNodes, test_listening.ListeningTests[0].__base__):  # typ
         EL7, EL8: Of three listeners, and of four, all but one reject: none is asked twice, and the one is found.
         """
         for count in (3, 4):
-            listeners = [(self.one, self.other)[number % 2]() for number in range(count)]
             pattern, name = self.name(f"m{count}/.*"), self.name(f"m{count}/x")
-            for listener in listeners[:-1]:
-                listener.listen(pattern, "reject")
-            listeners[-1].listen(pattern)
-            subscriber = self.other()
+            provider, subscriber = self.other(), self.other()
+            listeners = [*self.rejecting(count - 1, pattern), provider]
+            provider.listen(pattern)
             subscriber.subscribe(name)
-            listeners[-1].wait_for_report(1, "offer", name=name)
+            provider.wait_for_report(1, "offer", name=name)
             for listener in listeners:
-                self.fence(listeners[-1], listener)
+                self.fence(provider, listener)
             self.assertLessEqual(max(len(listener.offers()) for listener in listeners), 1)
 
     def test_accept(self) -> None:
@@ -106,12 +127,7 @@ class ListeningTests(OnNodes, test_listening.ListeningTests[0].__base__):  # typ
         """
         EL9: The active provider unlistens: a listener at another node is asked.
         """
-        provider, spare, subscriber = self.one(), self.other(), self.other()
-        pattern, name = self.name("h/.*"), self.name("h/x")
-        provider.listen(pattern)
-        subscriber.subscribe(name)
-        provider.wait_for_report(1, "offer", name=name)
-        spare.listen(pattern)
+        provider, spare, pattern, name = self.served("h")
         provider.unlisten(pattern)
         spare.wait_for_report(1, "offer", name=name)
         self.assertEqual((provider.offers(), provider.stops()), ([(pattern, name)], []))
@@ -120,23 +136,16 @@ class ListeningTests(OnNodes, test_listening.ListeningTests[0].__base__):  # typ
         """
         The active provider's connection closes: a listener at another node is asked.
         """
-        provider, spare, subscriber = self.one(), self.other(), self.other()
-        pattern, name = self.name("g/.*"), self.name("g/x")
-        provider.listen(pattern)
-        subscriber.subscribe(name)
-        provider.wait_for_report(1, "offer", name=name)
-        spare.listen(pattern)
+        provider, spare, _, name = self.served("g")
         provider.close()
         spare.wait_for_report(1, "offer", name=name)
 
-    def test_nobody_accepts(self) -> None:
+    def test_all_reject(self) -> None:
         """
         Four listeners on all nodes reject: each is asked exactly once.
         """
-        listeners = [(self.one, self.other)[number % 2]() for number in range(4)]
         pattern, name = self.name("n/.*"), self.name("n/x")
-        for listener in listeners:
-            listener.listen(pattern, "reject")
+        listeners = self.rejecting(4, pattern)
         subscriber = self.other()
         subscriber.subscribe(name)
         for listener in listeners:
@@ -151,6 +160,17 @@ class RecordListeningTests(OnNodes, test_record_listening.RecordListeningTests[0
     """
 
     first, second = "v2", "v7"
+
+    def served(self) -> tuple[Any, Record]:
+        """
+        A listener that has not been asked, and a record that the provider provides.
+        """
+        spare = self.other()
+        self.listen(self.provider)
+        record = Record(self.holder, self.wanted)
+        self.has_provider(record, True)
+        self.listen(spare)
+        return spare, record
 
     def test_own_subscription(self) -> None:
         """
@@ -202,11 +222,7 @@ class RecordListeningTests(OnNodes, test_record_listening.RecordListeningTests[0
         """
         The provider unlistens: another one is asked, and the holders have a provider at last.
         """
-        spare = self.other()
-        self.listen(self.provider)
-        record = Record(self.holder, self.wanted)
-        self.has_provider(record, True)
-        self.listen(spare)
+        spare, record = self.served()
         self.provider.unlisten(self.pattern, "record")
         self.offered(spare)
         spare.set_data(self.wanted, '{"from":"spare"}')
@@ -217,11 +233,7 @@ class RecordListeningTests(OnNodes, test_record_listening.RecordListeningTests[0
         """
         The same if the provider's connection closes.
         """
-        spare = self.other()
-        self.listen(self.provider)
-        record = Record(self.holder, self.wanted)
-        self.has_provider(record, True)
-        self.listen(spare)
+        spare, record = self.served()
         self.provider.close()
         self.offered(spare)
         self.holder.driver.wait(lambda: record.has_provider, "a provider")
