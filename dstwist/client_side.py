@@ -12,22 +12,17 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dstwist.api.hub import Hub
 from dstwist.config.settings import Settings
 from dstwist.connections.request_logins import RequestLogins
-from dstwist.interfaces import HttpAnswer
+from dstwist.http_side import HttpSide
 from dstwist.limits.admission import Admission
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.log import OperatorLogger
 from dstwist.protocol.closing import GOING_AWAY
 from dstwist.services.topics import Topics
 from dstwist.transports.accept_rate import AcceptRate
-from dstwist.transports.http_routes import Routes
-from dstwist.transports.origins import Refusal
 from dstwist.transports.ports import Ports, where
-from dstwist.transports.shared_port import SharedPortFactory
 from dstwist.transports.websocket_factory import WebSocketFactory
 
 _log = OperatorLogger()
-
-_STOPPING = "The server is stopping."
 
 
 def _say(text: str, **fields: object) -> None:
@@ -39,17 +34,16 @@ class ClientSide:
     All that clients reach: ports, WebSockets and topics.
 
     @param paths: by path, which clients are served there, for the log.
-    @param http: the requests that are no WebSockets.
+    @param http: the factories of the ports, and the requests that are no WebSockets.
     """
 
     def __init__(
         self,
         settings: Settings,
         ports: Ports,
-        factory: SharedPortFactory,
         web_sockets: Mapping[str, WebSocketFactory],
         paths: Mapping[str, str],
-        http: Routes,
+        http: HttpSide,
         topics: Topics,
         admission: Admission,
         failed_logins: FailedLogins,
@@ -61,7 +55,6 @@ class ClientSide:
         self._settings = settings
         self._application = application
         self._ports = ports
-        self._factory = factory
         self._web_sockets = list(web_sockets.values())
         self._paths = paths
         self._http = http
@@ -77,7 +70,7 @@ class ClientSide:
         """
         Whether new WebSockets are refused.
         """
-        return self._factory.refusal is not None
+        return self._http.refusing
 
     def bind(self) -> None:
         """
@@ -85,7 +78,7 @@ class ClientSide:
 
         @raise StartError: a port cannot be bound.
         """
-        self._ports.bind(self._factory)
+        self._ports.bind(self._http.factory)
 
     def serve_application(self) -> None:
         """
@@ -100,7 +93,7 @@ class ClientSide:
         @raise StartError: another process listens at one of the addresses.
         """
         self._ports.open()
-        self._factory.accept()
+        self._http.accept()
         http = self._settings.http
         for port in self._ports.listening:
             _say("Listening for http connections on {where}", where=where(port))
@@ -108,13 +101,14 @@ class ClientSide:
         _say("Listening for checks whether it is ready on path {path}", path=http.ready_path)
         for path, clients in self._paths.items():
             _say("Listening for websocket connections on path {path} ({clients})", path=path, clients=clients)
+        for text in self._http.describe():
+            _say("{where}", where=text)
 
     def refuse(self) -> None:
         """
         Refuse new WebSockets and HTTP requests, and leave new connections at sockets of systemd to the next server.
         """
-        self._factory.refuse(Refusal(503, _STOPPING))
-        self._http.refuse(HttpAnswer.text(503, _STOPPING))
+        self._http.refuse("The server is stopping.")
         self._ports.let_go()
 
     async def disconnect(self, timeout: float) -> None:
@@ -150,9 +144,9 @@ class ClientSide:
         """
         if self._accept_rate is not None:
             self._accept_rate.stop()
-        self._factory.stop_accepting()
+        self._http.stop_accepting()
         await self._ports.close()
-        self._factory.close()
+        self._http.close()
         self._admission.stop()
         self._request_logins.stop()
         self._failed_logins.stop()

@@ -32,6 +32,10 @@ from dstwist.connections.users import UserRegistry
 from dstwist.dependencies import Dependencies, Dependency
 from dstwist.endpoints import endpoints_for
 from dstwist.errors import ConfigError
+from dstwist.http_api.charges import Charges
+from dstwist.http_api.handlers import ApiParts
+from dstwist.http_api.rates import RequestRates
+from dstwist.http_side import HttpSide
 from dstwist.interfaces import IRequester
 from dstwist.lifecycle import Lifecycle, Watcher
 from dstwist.limits.admission import Admission
@@ -63,11 +67,7 @@ from dstwist.store.loss import LossWatch
 from dstwist.store.tiers import TieredStore
 from dstwist.tls.certificates import TlsEndpoint
 from dstwist.transports.accept_rate import AcceptRate
-from dstwist.transports.http import Root
-from dstwist.transports.http_channel import HttpFactory
-from dstwist.transports.origins import Origins
 from dstwist.transports.ports import Ports
-from dstwist.transports.shared_port import SharedPortFactory
 from dstwist.transports.websocket_builder import WebSocketBuilder
 
 
@@ -170,21 +170,34 @@ class Node(NodeService):
         self.api = Api(hub, hub.server)
         rate = settings.limits.max_connection_rate
         accept_rate = None if rate is None else AcceptRate(rate, ports.listening, reactor)
-        http = Root(settings.http, Origins(settings.http), self.not_ready, routes=(), node=label)
-        self.factory = SharedPortFactory(
-            {path.encode("utf-8"): factory for path, factory in self.web_sockets.items()},
-            HttpFactory(http, settings.http.max_message_size, reactor, web_sockets.incoming, label),
-            reactor,
-            settings.http,
+        http = HttpSide(
+            settings,
+            self.web_sockets,
+            web_sockets.incoming,
             admission,
             None if accept_rate is None else accept_rate.arrived,
-            accepting=False,
-            node=label,
+            ApiParts(
+                router,
+                self.request_logins,
+                RequestRates(user_rates, reactor),
+                Charges(settings.limits.max_http_bytes),
+                frozenset(topics.by_topic),
+                settings.http.max_message_size,
+                reactor,
+                label,
+            ),
+            self.not_ready,
+            (),
+            reactor,
         )
+        self.factory = http.factory
+        ports.add(http.ports)
+        for certificate in http.certificates:
+            self._certificates.append(certificate)
+            self.reloads.add("certificate", certificate.reload)
         self._client_side = ClientSide(
             settings,
             ports,
-            self.factory,
             self.web_sockets,
             clients,
             http,

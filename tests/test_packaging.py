@@ -60,8 +60,8 @@ class WheelTests(SynchronousTestCase):
 
     def test_contents(self) -> None:
         """
-        All modules and Lua scripts of dstwist and the twistd plugin are in the wheel; nothing of the tests is, and
-        nothing that would take the place of a part of Twisted; C{dstwist} is a command.
+        All modules, Lua scripts and documents of dstwist and the twistd plugin are in the wheel. Nothing of the tests
+        is, and nothing that would take the place of a part of Twisted; C{dstwist} is a command.
         """
         source = Path(self.mktemp())
         for folder in ("dstwist", "twisted", "etc"):
@@ -75,7 +75,7 @@ class WheelTests(SynchronousTestCase):
             names = {name for name in wheel.namelist() if ".dist-info/" not in name}
             (entry_points,) = (name for name in wheel.namelist() if name.endswith("/entry_points.txt"))
             commands = wheel.read(entry_points).decode("utf-8")
-        files = (path for kind in ("*.py", "*.lua") for path in (CHECKOUT / "dstwist").rglob(kind))
+        files = (path for kind in ("*.py", "*.lua", "*.json") for path in (CHECKOUT / "dstwist").rglob(kind))
         modules = {str(path.relative_to(CHECKOUT)) for path in files}
         (unit,) = (name for name in names if name.endswith(".data/data/share/dstwist/dstwist.service"))
         self.assertEqual(names, modules | {"twisted/plugins/dstwist_plugin.py", unit})

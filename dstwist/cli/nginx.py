@@ -69,7 +69,7 @@ def nginx_conf(settings: Settings, port: int, host: str, certificate: tuple[str,
     upstream = f"[{address}]:{http.port}" if ":" in address else f"{address}:{http.port}"
     scheme = "https" if http.ssl is not None else "http"
     # Two heartbeats of the server pass while nginx waits.
-    wait = round(max((endpoint.heartbeat_interval for endpoint in settings.endpoints), default=30.0) * 2 + 10)
+    wait = round(max((endpoint.heartbeat_interval for endpoint in settings.web_sockets), default=30.0) * 2 + 10)
     lines = [
         "# Let the server know the clients' addresses, in its configuration:",
         "#   httpServer: {options: {trustedProxies: [127.0.0.1]}}",
@@ -106,9 +106,12 @@ def nginx_conf(settings: Settings, port: int, host: str, certificate: tuple[str,
         f"        proxy_read_timeout {wait}s;",
         f"        proxy_send_timeout {wait}s;",
     ]
-    paths = sorted({endpoint.url_path for endpoint in settings.endpoints})
+    paths = sorted({endpoint.url_path for endpoint in settings.web_sockets})
     for path in [*paths, http.health_check_path, http.ready_path]:
         lines.append(f"        location = {_word(path)} {{ proxy_pass {scheme}://dstwist; }}")
+    # The HTTP API serves all targets that start with its path.
+    for path in sorted({path for api in settings.http_apis if api.port is None for path in api.paths().values()}):
+        lines.append(f"        location {_word(path)} {{ proxy_pass {scheme}://dstwist; }}")
     lines += ["    }", "}"]
     return "\n".join(lines) + "\n"
 

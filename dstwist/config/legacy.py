@@ -90,7 +90,9 @@ _KEYS_OF_ALL_VERSIONS = ("host", "port", "healthCheckPath", "allowAllOrigins", "
 _PORT_KEYS = ("host", "port", "healthCheckPath")
 _TLS_KEYS = ("sslKey", "sslCert", "sslCa", "sslDHParams", "sslPassphrase")
 # Options of an HTTP endpoint in v3 and v4, which was a server of its own.
-_HTTP_SERVER_KEYS = (*_PORT_KEYS, "origins", "maxMessageSize", "headers")
+_HTTP_SERVER_KEYS = ("healthCheckPath", "origins", "maxMessageSize", "headers")
+#: The HTTP API of v3 and v4 had a port and paths of its own.
+_OLD_HTTP = {"port": 8080, "postPath": "/", "authPath": "/auth", "getPath": "/", "enableAuthEndpoint": False}
 _OLD_TYPES = {"ws-websocket": "ws-binary", "uws-websocket": "ws-binary", "node-http": "http", "uws-http": "http"}
 _WEBSOCKETS = ("ws-binary", "ws-text", "ws-json")
 _CONNECTORS = {"message": "clusterNode", "cache": "cache", "storage": "storage"}
@@ -206,6 +208,8 @@ class _Converter:
                     raise ConfigError(path, "plug-ins of the Node server cannot run here")
                 options = dict(as_section(section.get("options"), join(path, "options")))
                 kind = "http"
+                if name == "http":
+                    options = _OLD_HTTP | {"errorEventFormat": "name"} | options
                 if name == "websocket":
                     kind = "ws-text"
                     options = {"urlPath": "/deepstream"} | options | overrides
@@ -220,6 +224,8 @@ class _Converter:
         kind = entry.get("type")
         if isinstance(kind, str) and kind in _OLD_TYPES:
             entry["type"] = _OLD_TYPES[kind]
+            if entry["type"] == "http" and isinstance(entry.get("options"), dict | None):
+                entry["options"] = _OLD_HTTP | (entry.get("options") or {})
             self._reading.notes.append(f"CONFIG | {join(path, 'type')}: {kind} is the v4 name of {_OLD_TYPES[kind]}")
         options = entry.get("options")
         if not isinstance(options, dict):

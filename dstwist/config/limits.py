@@ -62,6 +62,9 @@ class LimitSettings:
     # The most bytes of messages that have arrived in part, of all clients. By default a sixteenth of the memory that
     # the process may use.
     max_incoming_bytes: int | None = option(optional(integer_reader(1, MAX_INTEGER)), lambda: usable_memory() // 16)
+    # The memory that the HTTP requests under way and their answers may take, in bytes; further requests are refused. By
+    # default a sixteenth of the memory that the process may use.
+    max_http_bytes: int | None = option(optional(integer_reader(1, MAX_INTEGER)), lambda: usable_memory() // 16)
     # The longest name of an event, a record, a procedure or a user, and the longest correlation id, in characters.
     max_name_length: int | None = limit(4096)
     # The server closes a connection only after it has been open for this time, because official clients reconnect at

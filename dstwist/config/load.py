@@ -4,7 +4,7 @@ Reads the settings from a configuration file of deepstream.io (v2 to v10), YAML 
 ::
 
     settings = load("/etc/dstwist/config.yml", os.environ)
-    settings.http.port, settings.endpoints[0].url_path
+    settings.http.port, settings.web_sockets[0].url_path
 
 The input is the path or the content, and the environment; the output is a L{Settings}, or a L{ConfigError} that names
 all problems. No other module reads configuration files or environment variables, and no port or store is opened before
@@ -206,7 +206,7 @@ def _check_paths(settings: Settings) -> None:
     """
     Check that no path has two meanings, because one port serves all paths.
     """
-    if settings.http.health_check_path in [endpoint.url_path for endpoint in settings.endpoints]:
+    if settings.http.health_check_path in [endpoint.url_path for endpoint in settings.web_sockets]:
         problem = f"a connection endpoint has the path {settings.http.health_check_path} too"
         raise ConfigError("httpServer.options.healthCheckPath", problem)
 

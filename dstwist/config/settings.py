@@ -20,7 +20,7 @@ from dstwist.config.cluster import (
     LockSettings,
     read_cluster_node,
 )
-from dstwist.config.endpoints import DEFAULT_ENDPOINTS, WebSocketEndpoint, read_endpoints
+from dstwist.config.endpoints import DEFAULT_ENDPOINTS, Endpoint, HttpEndpoint, WebSocketEndpoint, read_endpoints
 from dstwist.config.fields import (
     MAX_INTEGER,
     component,
@@ -251,7 +251,7 @@ class Settings:
     # The limits for clients.
     limits: LimitSettings = section(LimitSettings)
     # The paths that clients connect to.
-    endpoints: tuple[WebSocketEndpoint, ...] = option(read_endpoints, DEFAULT_ENDPOINTS, key="connectionEndpoints")
+    endpoints: tuple[Endpoint, ...] = option(read_endpoints, DEFAULT_ENDPOINTS, key="connectionEndpoints")
     # The authenticators, which are asked in this order.
     auth: tuple[AuthSettings, ...] = option(read_auth, (OpenSettings(),))
     # Which requests of clients are allowed.
@@ -300,6 +300,20 @@ class Settings:
     source: str | None = field(default=None)
     # Lines for the log at start.
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def web_sockets(self) -> list[WebSocketEndpoint]:
+        """
+        The endpoints of WebSockets.
+        """
+        return [endpoint for endpoint in self.endpoints if isinstance(endpoint, WebSocketEndpoint)]
+
+    @property
+    def http_apis(self) -> list[HttpEndpoint]:
+        """
+        The endpoints of the HTTP API.
+        """
+        return [endpoint for endpoint in self.endpoints if isinstance(endpoint, HttpEndpoint)]
 
     @property
     def cluster(self) -> ClusterConfig | None:

@@ -48,12 +48,14 @@ class HttpAnswer:
     A whole answer.
 
     @ivar headers: more headers.
+    @ivar sent: called once when the client has taken nearly all of the answer, or has gone.
     """
 
     status: int
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict)
+    sent: Callable[[], object] | None = None
 
     #: The Node server sends two line breaks behind each text and each JSON value.
     END: ClassVar[bytes] = b"\r\n\r\n"

@@ -285,6 +285,10 @@ IN_PROCESS = replace(
     hears_other_versions=True,
 )
 
+#: The HTTP API (L{dstwist.http_api}). A write whose version is too high is answered by VERSION_EXISTS, with the record
+#: if the client may see it. A call that the server forgets when it stops is answered.
+HTTP = replace(PROTOBUF, name="http", reads_once=False, merges_versions_ahead=True, forgets_calls_when_offline=True)
+
 
 #: The v4+ generation in JSON: the same behaviour, in another encoding.
 JSON, JSON_JAVASCRIPT, JSON_FOREIGN = (

@@ -18,7 +18,7 @@ gone. So L{Routes.drain} knows when everything has been answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -30,7 +30,7 @@ from dstwist.interfaces import HandshakeData, HttpAnswer, HttpOutcome, HttpReque
 from dstwist.log import Logger, about, shown
 from dstwist.tls.certificates import peer_certificate
 from dstwist.transports.forwarded import Proxies, address_of
-from dstwist.transports.http_stream import StreamWriter
+from dstwist.transports.http_stream import PIECE_BYTES, StreamWriter
 
 NOT_FOUND = HttpAnswer.text(404, "Endpoint not found.")
 TOO_LARGE = HttpAnswer.text(400, "Failed to parse body of request: request entity too large")
@@ -134,7 +134,7 @@ class Routes(Resource):
         transport: Any = request.transport
         content: Any = request.content
         address = self._proxies.client(address_of(transport), headers.get("x-forwarded-for"))
-        client = HandshakeData(address, headers, target, peer_certificate(transport), path, 0, self._node)
+        client = HandshakeData(address, headers, target, peer_certificate(transport), shown(path), 0, self._node)
         return HttpRequest(method, target, path, target[len(path) + 1 :], headers, content.read(), client)
 
     def too_large(self, request: Request) -> HttpAnswer:
@@ -205,6 +205,7 @@ class _Exchange:
         self._routes = routes
         self._stream: StreamWriter | None = None
         self._deferred: Deferred[HttpOutcome] | None = None
+        self._sent: Callable[[], object] | None = None
         self._gone = False
 
     def begin(self, route: Route, request: HttpRequest) -> None:
@@ -229,7 +230,11 @@ class _Exchange:
         return self._routes.failed(request, failure)
 
     def _arrived(self, outcome: HttpOutcome | None, request: HttpRequest) -> None:
-        if self._gone or outcome is None:
+        if outcome is None:
+            return
+        if self._gone:
+            if isinstance(outcome, HttpAnswer) and outcome.sent is not None:
+                outcome.sent()
             return
         try:
             if isinstance(outcome, HttpAnswer):
@@ -252,11 +257,24 @@ class _Exchange:
         outcome.begin(self._stream)
 
     def _answer(self, answer: HttpAnswer) -> None:
-        self._end()
-        send(self._request, answer)
+        self._sent = answer.sent
+        if len(answer.body) <= PIECE_BYTES or self._request.method == b"HEAD":
+            self._end()
+            send(self._request, answer)
+            return
+        if self._deferred is None:
+            self._request.notifyFinish().addErrback(self._lost)
+        set_head(self._request, answer.status, answer.content_type, answer.headers)
+        self._request.setHeader("Content-Length", str(len(answer.body)))
+        self._stream = StreamWriter(self._request, self._end)
+        self._stream.start()
+        self._stream.write_all(answer.body)
 
     def _end(self) -> None:
         self._routes.ended(self)
+        sent, self._sent = self._sent, None
+        if sent is not None:
+            sent()
 
     def _lost(self, reason: Failure) -> None:
         self._gone = True

@@ -1,5 +1,5 @@
 """
-Answers without an end.
+Answers without an end, and long ones.
 
 ::
 
@@ -23,6 +23,8 @@ from dstwist.interfaces import IStreamWriter
 
 #: How long a client may take nothing while data wait for it, in seconds.
 STALL_TIMEOUT = 60.0
+#: A longer answer leaves in pieces of this length, in bytes, as its client takes them.
+PIECE_BYTES = 65536
 
 
 @implementer(IStreamWriter, IPushProducer)
@@ -37,7 +39,7 @@ class StreamWriter:
         self._request = request
         self._channel: Any = request.channel
         self._ended = ended
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[bytes | memoryview] = deque()
         self._paused = False
         self._closing = False
         self._over = False
@@ -61,6 +63,16 @@ class StreamWriter:
             self.waiting += len(data)
         else:
             self._request.write(data)
+
+    def write_all(self, body: bytes) -> None:
+        """
+        Send C{body}, whose length is in the head, and end the answer. The pieces that wait are not copied.
+        """
+        view = memoryview(body)
+        self._queue.extend(view[place : place + PIECE_BYTES] for place in range(0, len(body), PIECE_BYTES))
+        self.waiting = len(body)
+        self._closing = True
+        self._send_queue()
 
     def close(self) -> None:
         self._callbacks.clear()
@@ -104,16 +116,19 @@ class StreamWriter:
             return
         self._paused = False
         self._stop_timer()
-        while self._queue and not self._paused:
-            data = self._queue.popleft()
-            self.waiting -= len(data)
-            self._request.write(data)
-        if self._closing and not self._queue:
-            self._finish()
+        self._send_queue()
 
     def stopProducing(self) -> None:
         # The loss of the connection is told otherwise.
         pass
+
+    def _send_queue(self) -> None:
+        while self._queue and not self._paused:
+            data = self._queue.popleft()
+            self.waiting -= len(data)
+            self._request.write(bytes(data))
+        if self._closing and not self._queue:
+            self._finish()
 
     # -- the end
 

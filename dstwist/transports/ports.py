@@ -121,6 +121,12 @@ class Ports:
         self._closing: list[Deferred[Any]] = []
         self.listening: list[IListeningPort] = []
 
+    def add(self, endpoints: Iterable[IStreamServerEndpoint]) -> None:
+        """
+        Bind C{endpoints}, too.
+        """
+        self._endpoints += endpoints
+
     @property
     def hosts(self) -> list[Any]:
         """

@@ -77,7 +77,7 @@ class WebSocketBuilder:
         By path: the protocols that clients speak there, and the factory of the WebSockets.
         """
         paths: dict[str, dict[str, WebSocketEndpoint]] = {}
-        for endpoint in self._settings.endpoints:
+        for endpoint in self._settings.web_sockets:
             paths.setdefault(endpoint.url_path, {})[endpoint.type] = endpoint
         spoken = {path: _SPOKEN[tuple(sorted(endpoints))] for path, endpoints in paths.items()}
         return spoken, {path: self._build_path(endpoints) for path, endpoints in paths.items()}

@@ -5,6 +5,7 @@ Tests for L{dstwist.config.endpoints}.
 from __future__ import annotations
 
 from dstwist.config import settings
+from dstwist.config.endpoints import HttpEndpoint
 from dstwist.config.load import load
 from tests.config.helpers import ConfigCase
 
@@ -15,7 +16,7 @@ class EndpointTests(ConfigCase):
     """
 
     def paths(self, settings: settings.Settings) -> list[tuple[str, str]]:
-        return [(endpoint.type, endpoint.url_path) for endpoint in settings.endpoints]
+        return [(endpoint.type, endpoint.url_path) for endpoint in settings.web_sockets]
 
     def test_default_paths(self) -> None:
         """
@@ -52,9 +53,9 @@ class EndpointTests(ConfigCase):
         An endpoint without options is served on its generation's path, with the same limits as by default.
         """
         settings = self.load("connectionEndpoints: [{type: ws-binary}, {type: ws-text, options: }, {type: ws-json}]")
-        binary, _, *others = load(None, {}).endpoints
+        binary, _, *others = load(None, {}).web_sockets
         self.assertEqual((binary, *others), settings.endpoints)
-        endpoint = settings.endpoints[1]
+        endpoint = settings.web_sockets[1]
         self.assertEqual(
             (
                 "ws-text",
@@ -136,7 +137,7 @@ class EndpointTests(ConfigCase):
         """
         for nothing in ("false", "null", "", '"${NOTHING}"'):
             content = f"connectionEndpoints: [{{type: ws-text, options: {{unauthenticatedClientTimeout: {nothing}}}}}]"
-            self.assertIsNone(self.load(content).endpoints[0].unauthenticated_client_timeout)
+            self.assertIsNone(self.load(content).web_sockets[0].unauthenticated_client_timeout)
 
     def test_shared_path(self) -> None:
         """
@@ -144,7 +145,7 @@ class EndpointTests(ConfigCase):
         """
         entries = [{"type": "ws-binary"}, None, {"type": "ws-text", "options": {"urlPath": "/deepstream"}}]
         settings = self.load_tree(connectionEndpoints=entries)
-        self.assertEqual(["/deepstream"] * 2, [endpoint.url_path for endpoint in settings.endpoints])
+        self.assertEqual(["/deepstream"] * 2, [endpoint.url_path for endpoint in settings.web_sockets])
 
     def test_refused(self) -> None:
         """
@@ -160,7 +161,7 @@ class EndpointTests(ConfigCase):
             ("connectionEndpoints: []", "connectionEndpoints: No connection endpoints configured"),
             ("connectionEndpoints: [null, ]", "connectionEndpoints: No connection endpoints configured"),
             ("connectionEndpoints: 5", "connectionEndpoints: expected a list, got 5"),
-            ("connectionEndpoints: [{type: http}]", "connectionEndpoints: none of these is built yet"),
+            ("connectionEndpoints: [{type: mqtt}]", "connectionEndpoints: none of these is built yet"),
             (
                 "connectionEndpoints: [{type: ws-bin}]",
                 "connectionEndpoints[0].type: expected one of ws-binary, ws-text",
@@ -190,5 +191,90 @@ class EndpointTests(ConfigCase):
             (
                 "connectionEndpoints: [{type: ws-text}, {type: http, options: {requestTimeout: x}}]",
                 'connectionEndpoints[1].options.requestTimeout: expected a whole number, got "x"',
+            ),
+        )
+
+
+class HttpTests(ConfigCase):
+    """
+    C{connectionEndpoints} of type C{http}.
+    """
+
+    def test_default(self) -> None:
+        """
+        Without C{connectionEndpoints} there is one, on the paths of the Node server. A file that lists others has
+        none.
+        """
+        for found in (load(None, {}), self.load("rpc: {ackTimeout: 5}")):
+            self.assertEqual([HttpEndpoint()], found.http_apis)
+        self.assertEqual([], self.load("connectionEndpoints: [{type: ws-binary}]").http_apis)
+
+    def test_alone(self) -> None:
+        """
+        A server may have no other endpoints, and has the same defaults then.
+        """
+        found = self.load("connectionEndpoints: [{type: http}]")
+        self.assertEqual(((HttpEndpoint(),), []), (found.endpoints, found.web_sockets))
+        self.assertEqual(
+            (True, True, "/api/auth", "/api", "/api", False, 20.0, None, None, "number", 10000, 16777216),
+            tuple(vars(found.http_apis[0]).values()),
+        )
+        self.assertEqual((), found.notes)
+
+    def test_options(self) -> None:
+        """
+        Every option is taken from the file.
+        """
+        options = {
+            "allowAuthData": False,
+            "enableAuthEndpoint": False,
+            "authPath": "/a",
+            "postPath": "/b",
+            "getPath": "/c",
+            "logInvalidAuthData": True,
+            "requestTimeout": 1,
+            "port": 8080,
+            "host": "127.0.0.1",
+            "errorEventFormat": "name",
+            "maxBatchLength": 0,
+            "maxAnswerSize": 2,
+        }
+        (found,) = self.load_tree(connectionEndpoints=[{"type": "http", "options": options}]).http_apis
+        self.assertEqual(
+            (False, False, "/a", "/b", "/c", True, 0.001, 8080, "127.0.0.1", "name", 0, 2), tuple(vars(found).values())
+        )
+
+    def test_several(self) -> None:
+        """
+        There may be several endpoints, with other paths or ports.
+        """
+        entry = "{type: http, options: {port: 8080, postPath: /, authPath: /auth}}"
+        both = "connectionEndpoints: [{type: http}, %s]"
+        found = self.load(both % entry)
+        self.assertEqual([(None, "/api"), (8080, "/")], [(each.port, each.post_path) for each in found.http_apis])
+        entry = "{type: http, options: {postPath: /x, enableAuthEndpoint: false}}"
+        self.assertEqual(2, len(self.load(both % entry).http_apis))
+
+    def test_refused(self) -> None:
+        """
+        Endpoints that could not work are refused.
+        """
+        http = "connectionEndpoints: [{type: http, options: {%s}}]"
+        at = "connectionEndpoints[0].options."
+        self.assert_refused(
+            (http % "requestTimeout: 0", at + "requestTimeout: expected a number from 1"),
+            (http % "postPath: api", at + "postPath: expected the path of a URL"),
+            (http % "port: 70000", at + "port: expected a number from 1 to 65535, got 70000"),
+            (http % "errorEventFormat: names", at + 'errorEventFormat: expected one of number, name, got "names"'),
+            (http % "authPath: /api", at + "authPath: it is the same path as postPath"),
+            (http % "host: 127.0.0.1", at + "host: belongs to a port of its own, and there is no port"),
+            (http % "maxBatchLength: -1", at + "maxBatchLength: expected a number from 0"),
+            (
+                "connectionEndpoints: [{type: http}, {type: http, options: {authPath: /b}}]",
+                at.replace("0", "1") + "postPath: another http endpoint of the same port has the path /api",
+            ),
+            (
+                "connectionEndpoints: [{type: http}, {type: http, options: {postPath: /api/auth, authPath: /b}}]",
+                at.replace("0", "1") + "postPath: another http endpoint of the same port has the path /api/auth",
             ),
         )

@@ -101,7 +101,7 @@ class FileTests(ConfigCase):
         self.write("permissions.yml", json.dumps({"record": {}, "event": {}, "rpc": {}, "presence": {}}))
         self.write("users.yml", "ann: {password: secret}")
         settings = self.load(V3)
-        (endpoint,) = settings.endpoints
+        (endpoint,) = settings.web_sockets
         self.assertEqual(("ws-text", "/deepstream"), (endpoint.type, endpoint.url_path))
         self.assertEqual((30.001, 0.005, 4), (endpoint.heartbeat_interval, endpoint.outgoing_buffer_timeout, 4))
         http = settings.http
@@ -116,8 +116,12 @@ class FileTests(ConfigCase):
         self.assertEqual((2.003, 3), (settings.dependency_initialization_timeout, settings.log_level))
         self.assertEqual("config", settings.permission.type)
         notes = noted(settings)
-        for key in ("broadcastTimeout", "connectionEndpoints.http.options.port", "connectionEndpoints.websocket"):
+        for key in ("broadcastTimeout", "connectionEndpoints.http", "connectionEndpoints.websocket"):
             self.assertIn(key, notes)
+        (api,) = settings.http_apis
+        self.assertEqual((8080, "0.0.0.0", "/", "/auth"), (api.port, api.host, api.post_path, api.auth_path))
+        # It was off by default, and errors had names.
+        self.assertEqual((False, "name"), (api.enable_auth_endpoint, api.error_event_format))
         for key in MOVED_KEYS:
             self.assertEqual(f"\n{key}: " in V3 and f"{key}: null" not in V3, key in notes, key)
 
@@ -127,7 +131,9 @@ class FileTests(ConfigCase):
         """
         settings = self.load(V4)
         self.assertEqual(("127.0.0.1", 6030), (settings.http.host, settings.http.port))
-        self.assertEqual(["ws-binary", "ws-text"], [endpoint.type for endpoint in settings.endpoints])
+        self.assertEqual(["ws-binary", "ws-text"], [endpoint.type for endpoint in settings.web_sockets])
+        (api,) = settings.http_apis
+        self.assertEqual((8080, None, "/", "number"), (api.port, api.host, api.post_path, api.error_event_format))
         self.assertEqual(
             [
                 "connectionEndpoints[0].type",
@@ -136,10 +142,8 @@ class FileTests(ConfigCase):
                 "connectionEndpoints[0].options.noDelay",
                 "connectionEndpoints[0].options.perMessageDeflate",
                 "connectionEndpoints[2].type",
-                "connectionEndpoints[2].options.port",
                 "connectionEndpoints[2].options.origins",
                 "connectionEndpoints[2].options.maxMessageSize",
-                "connectionEndpoints[2]",
             ],
             noted(settings),
         )
@@ -170,7 +174,7 @@ class OptionTests(ConfigCase):
         of today.
         """
         old = self.load("rpcTimeout: 5")
-        self.assertEqual([("ws-text", "/deepstream")], [(each.type, each.url_path) for each in old.endpoints])
+        self.assertEqual([("ws-text", "/deepstream")], [(each.type, each.url_path) for each in old.web_sockets])
         for content in ("rpc: {ackTimeout: 5}", "port: 7000", "rpcTimeout: null", ""):
             self.assertEqual(DEFAULT_ENDPOINTS, self.load(content).endpoints, content)
 
@@ -181,7 +185,7 @@ class OptionTests(ConfigCase):
         settings = self.load(
             "port: 7001\nurlPath: /up\nconnectionEndpoints: {websocket: {options: {port: 1, urlPath: /low}}}"
         )
-        self.assertEqual((7001, "/up"), (settings.http.port, settings.endpoints[0].url_path))
+        self.assertEqual((7001, "/up"), (settings.http.port, settings.web_sockets[0].url_path))
         self.assertIn("connectionEndpoints.websocket.options.port", noted(settings))
 
     def test_tls(self) -> None:

@@ -29,6 +29,7 @@ class LimitTests(ConfigCase):
                 "max_subscription_bytes": usable_memory() // 8,
                 "max_pending_bytes": usable_memory() // 16,
                 "max_incoming_bytes": usable_memory() // 16,
+                "max_http_bytes": usable_memory() // 16,
                 "max_name_length": 4096,
                 "close_delay": 4.0,
                 "max_delayed_closes": 1000,

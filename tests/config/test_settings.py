@@ -166,7 +166,7 @@ class ShippedTests(ConfigCase):
         self.assertEqual(("127.0.0.1", 6020), (settings.http.host, settings.http.port))
         self.assertEqual(
             [("ws-binary", "/deepstream"), ("ws-text", "/deepstream"), ("ws-text", "/deepstream-v3")],
-            [(endpoint.type, endpoint.url_path) for endpoint in settings.endpoints],
+            [(endpoint.type, endpoint.url_path) for endpoint in settings.web_sockets],
         )
         self.assertEqual(((OpenSettings(),), "config"), (settings.auth, settings.permission.type))
         self.assertEqual([], [note for note in settings.notes if not note.startswith("CONFIG_TRANSFORM | ")])
@@ -281,7 +281,6 @@ class NoteTests(ConfigCase):
             [
                 "showLogo",
                 "httpServer.options.headers",
-                "connectionEndpoints[1] (type http)",
                 "connectionEndpoints[4] (type mqtt)",
                 "logger.options.colors",
             ],
@@ -289,8 +288,8 @@ class NoteTests(ConfigCase):
         )
         settings = load(os.path.join(self.directory, "config.yml"), {"PORT": "7000"})
         self.assertEqual(("localhost", 7000), (settings.http.host, settings.http.port))
-        self.assertEqual(["ws-binary", "ws-text", "ws-json"], [endpoint.type for endpoint in settings.endpoints])
-        self.assertEqual(0.01, settings.endpoints[0].outgoing_buffer_timeout)
+        self.assertEqual(["ws-binary", "ws-text", "ws-json"], [endpoint.type for endpoint in settings.web_sockets])
+        self.assertEqual(0.01, settings.web_sockets[0].outgoing_buffer_timeout)
 
     def test_each(self) -> None:
         """

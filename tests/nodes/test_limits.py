@@ -16,7 +16,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist import node
 from dstwist.config.auth import CertificateSettings
-from dstwist.config.endpoints import DEFAULT_ENDPOINTS
 from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import ListenSettings, Settings
 from dstwist.node import Node
@@ -54,7 +53,7 @@ class NodeCase(SynchronousTestCase):
         self.reactor: Any = MemoryReactorClock()
         limit_lines(self)
         self.lines = Lines(self)
-        endpoints = tuple(replace(each, **(endpoint or {})) for each in DEFAULT_ENDPOINTS)
+        endpoints = tuple(replace(each, **(endpoint or {})) for each in Settings().web_sockets)
         self.at = Node(Settings(endpoints=endpoints, **settings), [], self.reactor)
         self.at.startService()
         self.reactor.advance(0)

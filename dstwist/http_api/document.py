@@ -1,0 +1,36 @@
+"""
+The description of the API for programs: an OpenAPI document, with the paths of the configuration.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from dstwist import __version__
+from dstwist.config.endpoints import HttpEndpoint
+from dstwist.protocol.jsontext import dumps, loads
+
+
+def make_document(settings: HttpEndpoint) -> bytes:
+    """
+    The document of the endpoint C{settings}, as JSON text.
+    """
+    document: dict[str, Any] = loads(files("dstwist.http_api").joinpath("openapi.json").read_bytes())
+    document["info"]["version"] = __version__
+    paths = document["paths"]
+    requests, logins, reads = paths["/api"], paths["/api/auth"], paths["/api"].pop("get")
+    description = paths["/api/openapi.json"]
+    found: dict[str, Any] = {settings.post_path: requests}
+    if settings.enable_auth_endpoint:
+        found[settings.auth_path] = logins
+    found.setdefault(settings.get_path, {})["get"] = reads
+    found[f"{settings.post_path.rstrip('/')}/openapi.json"] = description
+    document["paths"] = found
+    schemas = document["components"]["schemas"]
+    request = schemas["Request"]
+    if settings.max_batch_length:
+        request["properties"]["body"]["maxItems"] = settings.max_batch_length
+    if not settings.allow_auth_data:
+        del request["properties"]["authData"]
+    return dumps(document)
