@@ -14,10 +14,10 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist import node
 from dstwist.config.auth import CertificateSettings
 from dstwist.config.limits import LimitSettings
 from dstwist.config.settings import ListenSettings, Settings
+from dstwist.limits import outgoing_bytes
 from dstwist.node import Node
 from dstwist.protocol.constants import (
     BULK_ACTIONS,
@@ -418,7 +418,7 @@ class OutgoingTests(NodeCase):
         """
         The default is an eighth of the memory that the process may use.
         """
-        self.patch(node, "usable_memory", lambda: 8000000)
+        self.patch(outgoing_bytes, "usable_memory", lambda: 8000000)
         self.node()
         self.check("v4")
 
