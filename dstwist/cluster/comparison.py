@@ -132,8 +132,8 @@ class Comparison:
 
     def _compare(self, heads: dict[str, int], names: list[str]) -> None:
         for name in names:
-            version = self._gate.version(name)
-            if version is not None and heads.get(name, version) != version:
+            version = heads.get(name)
+            if version is not None and self._gate.differs_from(name, version):
                 self._gate.differs(name)
 
     def _failed(self, failure: Failure, names: list[str]) -> None:

@@ -13,6 +13,8 @@ of a later version: early                   kept for a short time. If the news i
                                             read again
 of an older version, that was not skipped   not passed on, and the record is read again: the store may have gone back
 of an older version, that was skipped       dropped
+of the next version, while the record is    not passed on, and the record is read again
+in doubt, since the store has lost writes
 of the deletion of this or a later version  passed on, and the record has no subscribers any more
 of the deletion of an older version         not passed on, and the record is read again
 that says only: look                        a reason to read the record again
@@ -35,9 +37,7 @@ back. When no news is lost any more, they have the version of the arbiter after 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -45,6 +45,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from dstwist.cluster.reading_causes import ANOTHER_READING, Cause, NewsCounts
 from dstwist.config.cluster import ClusterSettings
 from dstwist.record import Record
 from dstwist.scheduling.deadlines import Deadlines
@@ -80,34 +81,6 @@ class News(NamedTuple):
     message: Any = None
 
 
-class Cause(Enum):
-    """
-    Why a record is read again, for the figures.
-    """
-
-    GAP = "gap"
-    OLD = "old news"
-    COMPARISON = "comparison"
-    NOTIFY = "NOTIFY"
-    NEWS = "other news"
-
-
-#: A difference was found when the record was read for another reason.
-ANOTHER_READING = "another reading"
-
-
-@dataclass(slots=True)
-class NewsCounts:
-    """
-    The counts of the gate (L{dstwist.cluster.figures.NewsFigures}).
-    """
-
-    early: int = 0
-    gaps: int = 0
-    old: int = 0
-    differed: Counter[str] = field(default_factory=Counter)
-
-
 class NewsGate:
     """
     The records that have subscribers on this node.
@@ -115,6 +88,7 @@ class NewsGate:
     @param pass_on: sends news to the subscribers of this node. If it is that of a deletion, they are subscribers no
         more.
     @ivar counts: what has come so far.
+    @ivar in_doubt: the records of which subscribers may have a version that the store has lost.
     @ivar read_failed: called with the name of a record that could not be read.
     @param read: reads a record from the arbiter, in its turn. It watches the time.
     @param tell: sends the subscribers of this node a whole record; C{None}: it does not exist, and they are subscribers
@@ -150,6 +124,7 @@ class NewsGate:
         self._causes: dict[str, Cause] = {}
         # The records that subscribers are sent whatever version they have.
         self._forced: set[str] = set()
+        self.in_doubt: set[str] = set()
         # The versions that subscribers have not been sent.
         self._skipped: dict[str, set[int]] = {}
         self._waiting: Deadlines[str] = Deadlines(settings.early_news_time, clock, self._missing)
@@ -196,6 +171,7 @@ class NewsGate:
         self._again.discard(name)
         self._causes.pop(name, None)
         self._forced.discard(name)
+        self.in_doubt.discard(name)
         self._waiting.remove(name)
 
     def follows(self, name: str, version: int) -> bool:
@@ -204,7 +180,34 @@ class NewsGate:
         otherwise they are to be sent the whole record.
         """
         before = self._versions.get(name)
-        return before is None or version == before + 1
+        return before is None or (version == before + 1 and name not in self.in_doubt)
+
+    def doubt_all(self) -> None:
+        """
+        The store may have lost writes, and may give their versions to others: subscribers are sent whole records until
+        L{trust_all}.
+        """
+        self.in_doubt = {*self._versions, *self._held}
+
+    def trust_all(self) -> None:
+        """
+        Records of the same version are the same again.
+        """
+        self.in_doubt.clear()
+
+    def distrust(self, name: str) -> None:
+        """
+        Another node may have given the version of the subscribers to another write: they are sent the record when it is
+        read next.
+        """
+        self._forced.add(name)
+
+    def differs_from(self, name: str, version: int) -> bool:
+        """
+        Whether subscribers of C{name} are to be sent the record, if the store has C{version}.
+        """
+        have = self._versions.get(name)
+        return have is not None and (have != version or name in self._forced)
 
     def written(self, name: str, version: int) -> None:
         """
@@ -233,6 +236,7 @@ class NewsGate:
         if version == have and name not in self._forced:
             return
         self._forced.discard(name)
+        self.in_doubt.discard(name)
         cause = self._causes.get(name)
         self.counts.differed[ANOTHER_READING if cause is None else cause.value] += 1
         if record is None:
@@ -308,15 +312,15 @@ class NewsGate:
         if change is Change.DELETED and version >= have:
             self._pass_on(news)
             self.closed(name)
-        elif change is Change.WRITTEN and version == have + 1:
+        elif change is Change.WRITTEN and version == have + 1 and name not in self.in_doubt:
             self._versions[name] = version
             self._pass_on(news)
             if name in self._kept:
                 self._sort(name)
         elif change is Change.WRITTEN and version > have:
             self._keep(news)
-            if have < 0:
-                self.look(name)  # What is before the first version is not worth a wait.
+            if have < 0 or name in self.in_doubt:
+                self.look(name)  # There is no version before it that is worth a wait.
             elif name not in self._waiting:
                 self._waiting.add(name)
         elif change is not Change.DELETED and version in self._skipped.get(name, ()):
@@ -325,6 +329,8 @@ class NewsGate:
             self.look(name)
         else:
             self.counts.old += 1
+            if name in self.in_doubt:
+                self.distrust(name)
             self._look_for(name, Cause.OLD)
 
     def _missing(self, name: str) -> None:

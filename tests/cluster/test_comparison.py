@@ -67,6 +67,18 @@ class ComparisonTests(SynchronousTestCase):
         self.answer(a=6)
         self.assertEqual((self.looked, self.comparison.waiting), (["a"], 0))
 
+    def test_distrusted(self) -> None:
+        """
+        A record that may be another one of the same version is read.
+        """
+        self.open("ab")
+        self.gate.distrust("a")
+        self.comparison.compare("a")
+        self.comparison.compare("b")
+        self.answer()
+        self.answer()
+        self.assertEqual(self.looked, ["a"])
+
     def test_unknown(self) -> None:
         """
         A record without subscribers is not compared, and one whose subscribers have left is not read.

@@ -429,3 +429,62 @@ class NewsGateTests(SynchronousTestCase):
         self.gate.stop()
         self.clock.advance(1)
         self.check()
+
+    def test_in_doubt(self) -> None:
+        """
+        When the store has lost writes, subscribers may have what is lost: they are sent the whole record, no change.
+        """
+        self.open()
+        self.assertTrue(self.gate.follows("a", 6))
+        self.gate.doubt_all()
+        self.assertFalse(self.gate.follows("a", 6))
+        self.receive(written(6))
+        self.check(reading=1)
+        self.was_read(6)
+        self.check("=6")
+        self.receive(written(7))
+        self.check("=6", "7")
+
+    def test_same_version_in_doubt(self) -> None:
+        """
+        Then news of the version that subscribers have is that of another write.
+        """
+        self.open()
+        self.gate.doubt_all()
+        self.receive(written(5))
+        self.was_read(5)
+        self.check("=5")
+
+    def test_distrusted(self) -> None:
+        """
+        A record that another node has written is sent when it is read, whatever its version.
+        """
+        self.open()
+        self.assertFalse(self.gate.differs_from("a", 5))
+        self.gate.doubt_all()
+        self.gate.distrust("a")
+        self.assertTrue(self.gate.differs_from("a", 5))
+        self.gate.seen("a", Record(5, {}))
+        self.check("=5")
+        self.assertFalse(self.gate.differs_from("a", 5))
+
+    def test_trusted(self) -> None:
+        """
+        When all nodes have said what they have written, the other records are what they were.
+        """
+        self.open()
+        self.gate.doubt_all()
+        self.gate.trust_all()
+        self.receive(written(6))
+        self.check("6")
+
+    def test_closed_in_doubt(self) -> None:
+        """
+        A record that has no subscribers any more is in doubt no more.
+        """
+        self.open()
+        self.gate.doubt_all()
+        self.gate.closed("a")
+        self.open()
+        self.receive(written(6))
+        self.check("6")

@@ -21,12 +21,14 @@ from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope
 from dstwist.cluster.owned import OwnedPartition
 from dstwist.cluster.peers import Peers
+from dstwist.cluster.recent_writes import RecentWrites
 from dstwist.cluster.record_news import Change, News, NewsGate
 from dstwist.cluster.subjects import Subjects
 from dstwist.cluster.table import Table
 from dstwist.cluster.table_memory import MemoryTable
 from dstwist.cluster.unsent_news import UnsentNews
 from dstwist.services.record import node_news
+from dstwist.services.record.comparison import Comparison as RecordComparison
 from dstwist.services.record.nodes import RecordNodes
 from dstwist.store.tiers import TieredStore
 from tests.cluster.simulation.arbiter import NodeStore
@@ -289,6 +291,43 @@ def always_follows() -> Patches:
     yield patch.object(NewsGate, "follows", lambda self, name, version: True)
 
 
+def no_question_after_loss() -> Patches:
+    """
+    After the store has lost writes, nodes do not ask each other what they have written since.
+    """
+    yield patch.object(RecentWrites, "ask", lambda self: self._all_heard())
+
+
+def no_doubt() -> Patches:
+    """
+    After the store has lost writes, news of the next version is passed on.
+    """
+    yield patch.object(NewsGate, "doubt_all", lambda self: None)
+
+
+def no_comparison_after_loss() -> Patches:
+    """
+    A store that has lost writes is taken for one that has what it had.
+    """
+    yield patch.object(RecordComparison, "begin", lambda *ignored: None)
+
+
+def confirms_same_version() -> Patches:
+    """
+    After the store has lost writes, a record in the memory of a node counts as that of the store if it has its version.
+    """
+
+    def confirming(init: Callable[..., None]) -> Callable[..., None]:
+        def __init__(self: RecordComparison, *args: Any) -> None:
+            init(self, *args)
+            if self._cache is not None:
+                self._cache.drop = self._cache.confirm  # type: ignore[method-assign]
+
+        return __init__
+
+    yield _method(RecordComparison, "__init__", confirming)
+
+
 #: Mistakes, and the kind of histories that show each soonest.
 MUTATIONS: dict[Callable[[], Patches], str] = {
     no_expiry: "all",
@@ -316,6 +355,10 @@ MUTATIONS: dict[Callable[[], Patches], str] = {
     reads_cache: "all",
     out_of_turn: "busy records",
     always_follows: "busy records",
+    no_question_after_loss: "store loses",
+    no_doubt: "store is emptied",
+    no_comparison_after_loss: "store loses",
+    confirms_same_version: "store is emptied",
 }
 
 

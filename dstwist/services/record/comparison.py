@@ -138,8 +138,7 @@ class Comparison:
         self._replicas = parts.replicas
         self._news = parts.news
         self._passed_on = passed_on
-        # Whether no other node deletes records.
-        self._alone = parts.nodes is None
+        self._nodes = parts.nodes
         self._timeout = parts.settings.storage_retrieval_timeout
         self._step_timeout = parts.settings.write_timeout
         self._clock = parts.clock
@@ -183,6 +182,8 @@ class Comparison:
         )
         if not self._decides:
             return
+        if self._nodes is not None:
+            self._nodes.lost()
         self._run = run = _Run(sign)
         run.names = self._known_names()
         for _ in range(run.workers):
@@ -195,7 +196,7 @@ class Comparison:
         Whether it is a sign that the arbiter has C{record} where clients have C{version}. With other nodes, a record
         that is gone is none: one of them may have deleted it.
         """
-        return (record is not None or self._alone) and (-1 if record is None else record.version) < version
+        return (record is not None or self._nodes is None) and (-1 if record is None else record.version) < version
 
     async def check(self, name: str, record: Record | None) -> None:
         """
@@ -295,7 +296,8 @@ class Comparison:
             passed = self._passed_on.version(name)
             lost = False
             if cache is not None and (kept := cache.aside(name)) is not None:
-                if kept == found:
+                # With other nodes, the same version may be another record.
+                if kept == found and self._nodes is None:
                     cache.confirm(name)
                 else:
                     cache.drop(name)
@@ -349,6 +351,8 @@ class Comparison:
         if run.workers or run is not self._run:
             return
         self._run = None
+        if self._nodes is not None:
+            self._nodes.compared()
         if run.lost:
             self._log.error(
                 "STORE_GONE_BACK | the {where} has lost writes of {lost} of {compared} records: {names}",

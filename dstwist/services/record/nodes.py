@@ -24,6 +24,9 @@ News may get lost. So versions are compared with the arbiter (L{dstwist.cluster.
 the bus was away. Records of which this node could not send news are named to the others when the bus is back
 (L{dstwist.cluster.unsent_news}).
 
+A store that has lost writes may give their versions to others. So after such a loss the nodes ask each other which
+records they have written (L{dstwist.cluster.recent_writes}).
+
 NOTIFY is sent to all nodes, because a program that changes the stores may leave the version as it was. A node that has
 such a record in its memory forgets it.
 """
@@ -41,6 +44,7 @@ from dstwist.cluster.fields import list_of, text
 from dstwist.cluster.figures import NewsFigures
 from dstwist.cluster.kinds import RECORD
 from dstwist.cluster.node import ClusterNode
+from dstwist.cluster.recent_writes import RecentWrites
 from dstwist.cluster.record_news import MISSING, UNKNOWN, Change, News, NewsGate
 from dstwist.cluster.slices import slices
 from dstwist.cluster.unsent_news import UnsentNews
@@ -123,6 +127,15 @@ class RecordNodes:
         self._gate = gate = NewsGate(clock, cluster.settings, self._passed, self._read, self._tell, _went_back)
         self._comparison = Comparison(gate, heads, clock, cluster.settings)
         self._unsent = UnsentNews(cluster.bus, clock, cluster.settings, self._tell_to_look)
+        self._recent = RecentWrites(
+            cluster.peers,
+            cluster.membership,
+            clock,
+            cluster.settings,
+            self._rewritten,
+            self._all_rewritten,
+            gate.trust_all,
+        )
         self._openings: dict[str, _Opening] = {}
         # News of busy records, which waits for their turn.
         self._waiting: dict[str, list[News]] = {}
@@ -236,6 +249,7 @@ class RecordNodes:
 
     def _publish(self, name: str, payload: bytes) -> None:
         self._unsent.published(name)
+        self._recent.written(name)
         self._subjects.publish(name, payload)
 
     def _tell_to_look(self, name: str) -> None:
@@ -292,6 +306,30 @@ class RecordNodes:
         self._forget(name)
         self._gate.look(name, force=True)
 
+    # -- the store has lost writes
+
+    def lost(self) -> None:
+        """
+        The store may have lost writes. The records are compared next.
+        """
+        self._gate.doubt_all()
+        self._recent.lost()
+
+    def compared(self) -> None:
+        """
+        All records have been compared with the store.
+        """
+        self._recent.ask()
+
+    def _rewritten(self, name: str) -> None:
+        if name in self._gate.in_doubt:
+            self._gate.distrust(name)
+            self._comparison.compare(name)
+
+    def _all_rewritten(self) -> None:
+        for name in list(self._gate.in_doubt):
+            self._rewritten(name)
+
     # -- what the gate asks for
 
     def _passed(self, news: News) -> None:
@@ -333,6 +371,7 @@ class RecordNodes:
         self._gate.stop()
         self._comparison.stop()
         self._unsent.stop()
+        self._recent.stop()
 
 
 def _ignore(name: str) -> None:

@@ -67,23 +67,26 @@ def check_leave(world: World, node: Node, name: str) -> None:
 
 def check_records(world: World) -> None:
     log = world.arbiter.log
-    taken = Counter(entry.token for entries in log.values() for entry in entries)
+    kept = Counter(entry.token for entries in log.values() for entry in entries)
+    taken = Counter(entry.token for entries in world.arbiter.ever.values() for entry in entries)
     for token, outcome in world.outcomes.items():
-        if outcome is True and taken[token] != 1:
+        if outcome is True and kept[token] != 1 and token not in world.arbiter.lost:
             world.wrong["an acknowledged write is not in the history once"] += 1
         if outcome is False and taken[token]:
             world.wrong["a refused write is in the history"] += 1
-        if token in world.settled and world.settled[token] != bool(taken[token]):
+        if world.settled.get(token, taken[token]) != bool(taken[token]):
             world.wrong["a write took effect after its outcome was settled"] += 1
         if taken[token] > 1:
             world.wrong["a write is in the history more than once"] += 1
+    if world.arbiter.mixed:
+        world.wrong["a path was changed in another record than that of the store"] += world.arbiter.mixed
     for node in world.living:
         if node.records.tiers.unresolved:
             world.wrong["at rest: a record is unresolved"] += 1
         for subscriber in node.records.subscribers:
             for name, believed in subscriber.believed.items():
-                kept = world.arbiter.records.get(name)
-                if believed != ((MISSING, {}) if kept is None else (kept.version, kept.data)):
+                record = world.arbiter.records.get(name)
+                if believed != ((MISSING, {}) if record is None else (record.version, record.data)):
                     world.wrong["at rest: a subscriber has another record than the arbiter"] += 1
 
 

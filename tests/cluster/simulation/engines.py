@@ -118,6 +118,7 @@ class Engine:
     The shared store of all nodes.
 
     @ivar away: operations are not executed.
+    @ivar starts: how often the part of it that has the records was started again.
     """
 
     def __init__(self, time: Time, rng: random.Random, faults: Faults) -> None:
@@ -126,6 +127,7 @@ class Engine:
         self.faults = faults
         self.table = MemoryTable()
         self.away = False
+        self.starts = 0
         self._copy: tuple[bytes | None, dict[str, bytes]] | None = None
 
     def operation(

@@ -4,7 +4,7 @@ The record service of one node of a simulated cluster, and its clients.
 The service is product code. It is given a store that fails as the history wants, and clients that keep what they are
 sent: two subscribers, of which one takes no PATCH on some nodes; a writer; and a reader.
 
-Every write is a number, its I{token}, and has the data C{{"token": token}}, or sets that path.
+Every write is a number, its I{token}. It has the data C{{"token": token, "whole": token}}, or sets the first path.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ from tests.fakes import FakeConnection, FakeWire
 
 if TYPE_CHECKING:
     from tests.cluster.simulation.node import Node
-    from tests.cluster.simulation.world import World
+    from tests.cluster.simulation.world import Floor, World
 
 A = RecordAction
 
 #: How long a node waits for the arbiter.
 STORE_TIMEOUT = 0.2
+
+#: How long the nodes may take to agree after the store has lost writes.
+LOSS_SECONDS = 15.0
 
 SETTINGS = RecordSettings(
     write_timeout=STORE_TIMEOUT, cache_retrieval_timeout=STORE_TIMEOUT, storage_retrieval_timeout=STORE_TIMEOUT
@@ -94,7 +97,7 @@ class Subscriber:
         self._service = service
         self._client = Client(self._heard, takes_patches)
         self.believed: dict[str, tuple[int, Any]] = {}
-        self._subscribing: dict[str, int] = {}
+        self._subscribing: dict[str, Floor] = {}
 
     def subscribe(self, name: str) -> None:
         if name not in self.believed and name not in self._subscribing:
@@ -132,15 +135,19 @@ class Subscriber:
             if version != before + 1:
                 self._world.wrong["a subscriber was sent a change of another version than it has"] += 1
             data = {**(had or {}), message.path: data}
-        if version < before or (version == before and data != had):
+        arbiter = self._world.arbiter
+        is_lost = before != MISSING and not arbiter.is_kept(name, before, had)
+        if (version < before or (version == before and data != had)) and not is_lost:
             self._world.wrong["a subscriber was sent an old version"] += 1
         self.believed[name] = version, data
         self._check(name)
 
     def _check(self, name: str) -> None:
         version, data = self.believed[name]
-        entry = self._world.arbiter.entry(name, version)
-        if version != MISSING and (entry is None or entry.data != data):
+        world = self._world
+        if world.time.now - world.lost_at < LOSS_SECONDS or version == MISSING:
+            return
+        if not world.arbiter.was_written(name, version, data):
             self._world.wrong["a subscriber has what was never written"] += 1
 
 
@@ -180,7 +187,7 @@ class Records:
         self.subscribers = [Subscriber(world, self.service, True), Subscriber(world, self.service, number % 3 != 0)]
         self._writer = Client(self._answered)
         self._reader = Client(self._read)
-        self._reads: dict[str, deque[int]] = {}
+        self._reads: dict[str, deque[Floor]] = {}
 
     def subjects(
         self, letter: str, received: Callable[[str, bytes], object], late: Callable[[str], object]
@@ -206,7 +213,7 @@ class Records:
         if token % 2:
             write = Message(Topic.RECORD, A.CREATEANDPATCH, name, dumps(token), path="token", **fields)
         else:
-            write = Message(Topic.RECORD, A.CREATEANDUPDATE, name, dumps({"token": token}), **fields)
+            write = Message(Topic.RECORD, A.CREATEANDUPDATE, name, dumps({"token": token, "whole": token}), **fields)
         self.service.handle(write, self._writer)
 
     def _answered(self, message: Message) -> None:
@@ -225,7 +232,7 @@ class Records:
 
     def _resolved(self, name: str) -> None:
         for token in self._in_doubt.pop(name, ()):
-            self._world.settled[token] = token in self._world.arbiter.tokens(name)
+            self._world.settled[token] = token in self._world.arbiter.ever_tokens(name)
 
     # -- reading
 

@@ -36,6 +36,21 @@ PLANS = {
     "machines are suspended": Plan(kinds=("suspend",), loss=0.0, late=0.2),
     "no comparison": Plan(compares=False, writes_again=True),
     "bus away": Plan(records=40, kinds=("bus", "cut"), faults=0.4, compares=False, loss=0.0, late=0.0),
+    "store loses": Plan(
+        users=1,
+        procedures=0,
+        records=20,
+        touches=10,
+        kinds=("lose",),
+        faults=0.2,
+        seconds=15.0,
+        duplicates=0.0,
+        loss=0.1,
+    ),
+    "store is emptied": Plan(
+        users=1, procedures=0, records=20, touches=10, kinds=("flush",), seconds=15.0, duplicates=0.0, loss=0.1
+    ),
+    "store and bus lose": Plan(kinds=("lose", "flush", "bus", "cut", "sleep", "die"), faults=0.15, duplicates=0.0),
     "busy records": Plan(kinds=(), seconds=15.0, touches=30, compares=False, loss=0.0, late=0.05),
     "slow answers": Plan(
         users=2, records=6, kinds=(), seconds=10.0, rest=5.0, touches=6, compares=False, loss=0.0, late=0.0, slow=0.5

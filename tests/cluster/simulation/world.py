@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import TimeoutError
 from twisted.logger import LogEvent, globalLogPublisher
@@ -21,11 +21,26 @@ from dstwist.cluster.record_news import MISSING
 from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import StoreError
 from tests.cluster.simulation import checks
-from tests.cluster.simulation.arbiter import Arbiter
+from tests.cluster.simulation.arbiter import Arbiter, Copy
 from tests.cluster.simulation.engines import Engine, Faults, SimNetwork
 from tests.cluster.simulation.node import Node, User
 from tests.cluster.simulation.plan import GRACE, SETTINGS, USER, Plan
 from tests.cluster.simulation.time import Time
+
+#: The content of an empty store.
+NOTHING = Copy({}, {}, {})
+
+
+class Floor(NamedTuple):
+    """
+    What the readers of a record may see.
+
+    @ivar era: how often the store had gone back.
+    @ivar entries: how many of the entries were acknowledged.
+    """
+
+    era: int
+    entries: int
 
 
 class World:
@@ -49,6 +64,9 @@ class World:
         self.wrong: Counter[str] = Counter()
         self.last_change = 0.0
         self.gone_back = -100.0
+        self.lost_at = -100.0
+        # Until when the copy is kept to which the records go back.
+        self.losing_until = -100.0
         self.suspended = -100.0
         # Until when the bus has not carried all.
         self.bus_trouble = -100.0
@@ -117,18 +135,22 @@ class World:
         if token in tokens:
             self.floors[name] = max(self.floors.get(name, 0), tokens.index(token) + 1)
 
-    def floor(self, name: str) -> int:
+    def floor(self, name: str) -> Floor:
         """
-        How many of the entries of a record are acknowledged: what is read from now on is no older.
+        How many of the entries of a record are acknowledged: what is read from now on is no older, unless the store
+        goes back.
         """
-        return self.floors.get(name, 0)
+        return Floor(self.arbiter.era, self.floors.get(name, 0))
 
-    def was_read(self, name: str, version: int, floor: int) -> None:
+    def was_read(self, name: str, version: int, when_asked: Floor) -> None:
         """
         A client has read that version.
 
-        @param floor: as of L{floor} when it has asked.
+        @param when_asked: as of L{floor} when it has asked.
         """
+        era, floor = when_asked
+        if era != self.arbiter.era:
+            return
         log = self.arbiter.log.get(name, [])
         if version == MISSING:
             fits = not floor or any(entry.token is None for entry in log[floor - 1 :])
@@ -344,6 +366,44 @@ class World:
     def go_back(self) -> None:
         self.engine.restore_copy()
         self.gone_back = self.time.now
+
+    def fault_lose(self) -> None:
+        """
+        The store of the records is started again without its last writes, or with no data.
+        """
+        if self.losing_until > self.time.now:
+            return
+        seconds = self.random.uniform(0.1, 4.0)
+        self.losing_until = self.time.now + seconds
+        copy = self.arbiter.copy() if self.random.random() < 0.8 else NOTHING
+        self.time.callLater(seconds, self.restart_store, copy)
+
+    def restart_store(self, copy: Copy) -> None:
+        self.engine.starts += 1
+        self.lose_writes(copy)
+        for node in self.living:
+            node.clock.callLater(self.random.uniform(0.01, 1.5), self.connect_to_store, node)
+
+    def connect_to_store(self, node: Node) -> None:
+        store = node.records.store
+        store.connect()
+        node.clock.callLater(self.random.uniform(0.001, 0.02), store.tell, "it was started again")
+
+    def fault_flush(self) -> None:
+        """
+        All records are removed. A node notices it when it looks.
+        """
+        if self.losing_until > self.time.now:
+            return
+        self.lose_writes(NOTHING)
+        for node in self.living:
+            node.clock.callLater(self.random.uniform(0.0, 10.0), node.records.store.tell, "it has other data")
+
+    def lose_writes(self, copy: Copy) -> None:
+        self.lost_at = self.time.now
+        self.arbiter.go_back(copy)
+        for name, floor in self.floors.items():
+            self.floors[name] = min(floor, len(self.arbiter.log.get(name, ())))
 
     def come_to_rest(self) -> None:
         """

@@ -231,6 +231,18 @@ class ReplaceableStore(FakeReplaceableStore):
     submit = FakeCallbackStore.submit
 
 
+class NodesReplaceableStore(ReplaceableStore):
+    """
+    The same, which each node finds again for itself.
+    """
+
+    def reconnect_one(self, number: int, reason: str) -> None:
+        """
+        One node can use the store again.
+        """
+        self._callbacks[number](reason)
+
+
 class View:
     """
     The copy of a client that merges nothing.
@@ -707,6 +719,47 @@ class LossTests(NodesTestCase):
         self.storage.calls.clear()
         self.stage.advance(2 * self.stage.settings.compare_interval)
         self.assertEqual(self.storage.calls, [])
+
+
+class StoreLossTests(NodesTestCase):
+    """
+    The store loses writes, and nodes find it again one after the other.
+    """
+
+    def setUp(self) -> None:
+        self.serve(storage=NodesReplaceableStore)
+        self.have("a", 5, {"x": 5})
+        self.ann, self.bob = self.here.young("a"), self.there.young("a")
+        self.storage.put("a", 4, {"x": 4})
+        self.storage.reconnect_one(1, "restarted")
+        self.turn()
+        self.assertEqual(self.bob.take(), [update("a", 4, {"x": 4})])
+
+    def test_same_version(self) -> None:
+        """
+        A node writes the version that was lost, and the other node does not hear of it: its subscribers are sent the
+        record all the same.
+        """
+        restore = self.lose_news()
+        self.there.say(self.bob, patch("a", 5, "y", 5))
+        self.turn()
+        restore()
+        self.assertEqual(self.ann.take(), [])
+        self.storage.reconnect_one(0, "restarted")
+        self.stage.advance(0.1)
+        self.assertEqual(self.ann.take(), [update("a", 5, {"x": 4, "y": 5})])
+
+    def test_lost_guess(self) -> None:
+        """
+        No node changes a path in what it has in its memory of the lost record.
+        """
+        self.lose_news()
+        self.there.say(self.bob, patch("a", 5, "y", 5))
+        self.storage.reconnect_one(0, "restarted")
+        self.turn()
+        self.here.say(self.ann, patch("a", 6, "z", 6))
+        self.turn()
+        self.assert_kept("a", 6, {"x": 4, "y": 5, "z": 6})
 
 
 class ReadTests(NodesTestCase):
