@@ -188,6 +188,9 @@ class NewsGate:
         L{trust_all}.
         """
         self.in_doubt = {*self._versions, *self._held}
+        # News that was kept may be that of lost writes.
+        self._again.update(self._held & self._kept.keys())
+        self._kept.clear()
 
     def trust_all(self) -> None:
         """
@@ -261,7 +264,7 @@ class NewsGate:
         """
         name = news.name
         if name in self._held:
-            if news.version == UNKNOWN:
+            if news.version == UNKNOWN or name in self.in_doubt:
                 self._again.add(name)
             else:
                 self._keep(news)
@@ -317,10 +320,12 @@ class NewsGate:
             self._pass_on(news)
             if name in self._kept:
                 self._sort(name)
+        elif change is Change.WRITTEN and version > have and name in self.in_doubt:
+            self.look(name)
         elif change is Change.WRITTEN and version > have:
             self._keep(news)
-            if have < 0 or name in self.in_doubt:
-                self.look(name)  # There is no version before it that is worth a wait.
+            if have < 0:
+                self.look(name)  # What is before the first version is not worth a wait.
             elif name not in self._waiting:
                 self._waiting.add(name)
         elif change is not Change.DELETED and version in self._skipped.get(name, ()):

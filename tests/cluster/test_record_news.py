@@ -488,3 +488,28 @@ class NewsGateTests(SynchronousTestCase):
         self.open()
         self.receive(written(6))
         self.check("6")
+
+    def test_kept_before_doubt(self) -> None:
+        """
+        Early news from before the loss may be that of a lost write: it is not passed on.
+        """
+        self.open()
+        self.receive(written(8))
+        self.gate.doubt_all()
+        self.clock.advance(1)
+        self.was_read(6)
+        self.receive(written(7))
+        self.check("=6", "7")
+
+    def test_early_in_doubt(self) -> None:
+        """
+        News that comes while a record in doubt is read makes the record be read again.
+        """
+        self.open()
+        self.gate.doubt_all()
+        self.receive(written(8), written(8))
+        self.was_read(6)
+        self.check("=6", reading=1)
+        self.was_read(6)
+        self.receive(written(7))
+        self.check("=6", "7")
