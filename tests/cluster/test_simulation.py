@@ -164,11 +164,11 @@ def no_collecting() -> Patches:
     """
 
     def complete(decide: Callable[..., int]) -> Callable[..., int]:
-        def mutated(self: OwnedPartition) -> int:
+        def mutated(self: OwnedPartition, *room: int) -> int:
             if not self.is_complete:
                 self.is_complete = True
                 self._changed.update(dict.fromkeys(self._watchers))
-            return decide(self)
+            return decide(self, *room)
 
         return mutated
 
