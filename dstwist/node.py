@@ -115,8 +115,8 @@ class Node(NodeService):
         self._users = UserRegistry()
         failed_logins = FailedLogins(settings.limits, reactor)
         self.request_logins = RequestLogins(
-            # Without maxConnectionsPerUser: a request is no connection.
-            Logins(self._authenticator, failed_logins, self._users, reactor),
+            # Without the limits of users: a request is no connection.
+            Logins(self._authenticator, failed_logins, UserRegistry(), reactor),
             settings.limits.request_login_cache_time,
             reactor,
         )

@@ -71,6 +71,7 @@ class Directory:
         self._holdings = holdings = Holdings(membership, peers, clock, settings, self._told)
         self.hold, self.release = holdings.hold, holdings.release
         self.watch, self.unwatch = holdings.watch, holdings.unwatch
+        self.has_room, self.most_bytes = holdings.has_room, holdings.most_bytes
         self.watch_all, self.unwatch_all = holdings.watch_all, holdings.unwatch_all
         handlers: dict[str, Callable[..., None]] = {
             messages.REPORT: self._reported,

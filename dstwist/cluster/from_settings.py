@@ -40,6 +40,7 @@ def build_cluster(settings: Settings, arbiter: IStore, reactor: Any, clock: IRea
         cluster.settings,
         grace={USER: settings.presence.grace_period},
         max_waiting_bytes=cluster.bus.max_waiting_bytes,
+        max_name_bytes=settings.limits.max_subscription_bytes,
     )
     name = settings.server_name
     bus = make_bus(cluster.bus, times, reactor, f"dstwist-{name}")

@@ -31,6 +31,7 @@ from dstwist.cluster import directory_messages as messages
 from dstwist.cluster.digest import GONE, DigestedStates, Entries, State, part_of
 from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES, WATCHES_ALL
 from dstwist.cluster.members import Membership
+from dstwist.cluster.partition_room import PartitionRoom
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.slices import for_message, parts_for, slices
 from dstwist.cluster.table import partition_of
@@ -64,6 +65,7 @@ class Holdings:
         self._settings = settings
         self._told = told
         self._entries = [Entries() for _ in range(settings.partitions)]
+        self._room = PartitionRoom(settings)
         self._states = [DigestedStates() for _ in range(settings.partitions)]
         # In how many partitions the end of each kind has been told.
         self._ends: dict[str, int] = {}
@@ -132,6 +134,19 @@ class Holdings:
                         forgotten.append(key[1:])
             yield forgotten
 
+    @property
+    def most_bytes(self) -> int:
+        """
+        How many bytes the names may have that this node holds and watches in one partition.
+        """
+        return self._room.most
+
+    def has_room(self, kind: str, name: str) -> bool:
+        """
+        Whether a client may cause this node to hold or watch C{name}, which it did not before.
+        """
+        return self._room.has_room(self._partition(kind + name), kind + name)
+
     def state(self, kind: str, name: str) -> State | None:
         """
         The state of C{name}, as its owner has told this node.
@@ -164,6 +179,7 @@ class Holdings:
         entries = self._entries[partition]
         if not (entries.add(verb, key) if added else entries.remove(verb, key)):
             return False
+        (self._room.take if added else self._room.give)(partition, key)
         self._changes.setdefault(partition, {})[verb + key] = added
         if self._call is None:
             self._call = self._clock.callLater(0, self.flush)

@@ -2,7 +2,8 @@
 The subjects of the bus that this node subscribes to, because its clients want them.
 
 The first client that wants a name makes the node subscribe to the subject of the name. When the last client has gone,
-the node stays subscribed for some time, because the name may be wanted again. A subject is in one of these phases::
+the node stays subscribed for some time, because the name may be wanted again (L{dstwist.limits.lingering}). A subject
+is in one of these phases::
 
              want              room in the window          confirmed
     absent --------> queued -----------------------> asked -----------> in force
@@ -43,12 +44,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus, Work
+from dstwist.limits.lingering import LingeringNames
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
-
-#: How many subjects are kept that no client wants. If there are more, the node leaves those first that were unwanted
-#: first.
-MAX_LINGERING = 10000
 
 
 class Phase(Enum):
@@ -123,7 +121,7 @@ class Interest:
         self._is_ready = not bus.is_lost
         self._recovery: IDelayedCall | None = None
         self._slices = TimeSlices(clock)
-        self._lingering: Deadlines[str] = Deadlines(settings.linger, clock, self._lingered)
+        self._lingering = LingeringNames(settings.linger, clock, self._lingered)
         self._waiting: Deadlines[_Waiter] = Deadlines(settings.subscribe_timeout, clock, self._timed_out)
         bus.observe(self._lost, self._back)
 
@@ -173,8 +171,6 @@ class Interest:
         if found is not None and found.wanted:
             found.wanted = False
             self._lingering.add(subject)
-            if len(self._lingering) > MAX_LINGERING:
-                self._lingering.expire_first()
 
     def stop(self) -> None:
         """

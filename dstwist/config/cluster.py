@@ -128,6 +128,8 @@ class ClusterSettings:
     items_per_turn: int = 100
     # How many bytes of items may wait until they are sent to other nodes. It is maxWaitingBytes of the bus.
     max_waiting_bytes: int = 2**28
+    # How many bytes the names may have that this node holds and watches. It is limits.maxSubscriptionBytes.
+    max_name_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ ACCEPTED     the authenticator accepts the credentials
 REFUSED      the authenticator refuses them                                               try other credentials
 EXCEEDED     too many failed logins from its address or of the user                       try again later
              (C{maxFailedLoginsPerAddress}, C{maxFailedLoginsPerUser}), or too many
-             connections of the user (C{maxConnectionsPerUser})
+             connections of the user (C{maxConnectionsPerUser}), or too many users
+             whose names are in one partition (L{dstwist.cluster.partition_room})
 BUSY         the authenticator has too many logins to decide                              try again later
 UNDECIDED    the authenticator failed, which is logged
 ===========  ===========================================================================  ==========================
@@ -132,6 +133,10 @@ class LoginAttempt:
         most = self._logins.max_connections_per_user
         if most is not None and self._logins.users.count(user) >= most:
             exceeded = LimitExceeded("maxConnectionsPerUser", f"there are {most} connections of this user already")
+            fields = {**self._fields(user), "user": user}
+            return self._exceeded(exceeded, fields, dumps({"error": exceeded.text}))
+        if not self._logins.users.has_room(user):
+            exceeded = LimitExceeded("maxSubscriptionBytes", "there are too many users with such names already")
             fields = {**self._fields(user), "user": user}
             return self._exceeded(exceeded, fields, dumps({"error": exceeded.text}))
         return LoginDecision(Outcome.ACCEPTED, login, user, login.client_data)

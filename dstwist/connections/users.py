@@ -29,6 +29,8 @@ class UserRegistry:
         self._on_last: list[_Observer] = []
         self._on_login: list[_ConnectionObserver] = []
         self._on_end: list[_ConnectionObserver] = []
+        # With one node, there is room for all names.
+        self._has_room: Callable[[str], bool] | None = None
 
     def observe(self, first: _Observer, last: _Observer) -> None:
         """
@@ -44,6 +46,19 @@ class UserRegistry:
         """
         self._on_login.append(login)
         self._on_end.append(end)
+
+    def bound_names(self, has_room: Callable[[str], bool]) -> None:
+        """
+        Have a login refused if C{has_room} is false for the name of a user who is not here: another node would keep too
+        many names of users of this one.
+        """
+        self._has_room = has_room
+
+    def has_room(self, user: str) -> bool:
+        """
+        Whether C{user} may log in.
+        """
+        return self._has_room is None or user in self._users or user in NAMELESS_USERS or self._has_room(user)
 
     def __contains__(self, user: str) -> bool:
         return user in self._users

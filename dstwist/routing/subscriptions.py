@@ -101,6 +101,9 @@ class SubscriptionRegistry:
         self.unsubscribing = requests.unsubscribing
         # With one node, no answer waits.
         self._held: HeldAnswers | None = None
+        # With one node, all first subscriptions have room.
+        self._has_room: Callable[[str], bool] | None = None
+        self._most_together = 0
 
     def use_subjects(self, subjects: Subjects) -> None:
         """
@@ -109,6 +112,16 @@ class SubscriptionRegistry:
         """
         self._held = self._requests.held = held = HeldAnswers(subjects)
         self.observe(held.subscribed, held.unsubscribed)
+
+    def bound_names(self, has_room: Callable[[str], bool], most: int) -> None:
+        """
+        Refuse a first subscription to a name if C{has_room} is false for the name: another node would keep too many
+        names of the clients of this one. Called before the first subscription.
+
+        @param most: the bytes that such names may have together, for the log.
+        """
+        self._has_room = has_room
+        self._most_together = most
 
     def ready(self, name: str) -> Deferred[None] | None:
         """
@@ -225,6 +238,10 @@ class SubscriptionRegistry:
             return False
         fan_out = self._fan_out
         first = name not in fan_out
+        if first and self._has_room is not None and not self._has_room(name):
+            of = "bytes of names, in one partition of the cluster,"
+            self._log_exceeded(connection, "maxSubscriptionBytes", self._most_together, of)
+            return False
         if not self._room.take(_weight(name, first)):
             self._log_exceeded(connection, "maxSubscriptionBytes", self._room.limit, "bytes of names, with all others,")
             return False

@@ -24,6 +24,8 @@ from twisted.internet.interfaces import IDelayedCall
 from dstwist.cluster.digest import State
 from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.shared_patterns import SharedPatterns
+from dstwist.limits.lingering import LingeringNames
+from dstwist.log import Logger
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
@@ -39,6 +41,8 @@ class WantedNames:
     @param provided: that of provided names.
     @param announce: tell subscribers when their name gets or loses its provider.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -67,7 +71,7 @@ class WantedNames:
         # The names with a provider, as the subscribers were told.
         self._provided: set[str] = set()
         # The names that are watched because a client is about to subscribe.
-        self._expected: Deadlines[str] = Deadlines(cluster.settings.linger, cluster.clock, self._not_subscribed)
+        self._expected = LingeringNames(cluster.settings.linger, cluster.clock, self._not_subscribed)
         # Those who wait until it is known whether a name has a provider.
         self._waiting: dict[str, list[Deferred[None]]] = {}
         self._deadlines: Deadlines[tuple[str, Deferred[None]]] = Deadlines(
@@ -77,6 +81,7 @@ class WantedNames:
         self._walking = False
         self._sweep_call: IDelayedCall | None = None
         self._stopped = False
+        subscriptions.bound_names(self._may_want, directory.most_bytes)
         subscriptions.observe(self._first, self._last)
         patterns.observe(new_pattern=self._patterns_came, gone_pattern=self._pattern_gone)
         directory.on_told(provided, self._told)
@@ -122,6 +127,12 @@ class WantedNames:
 
     # -- subscribers
 
+    def _may_want(self, name: str) -> bool:
+        """
+        Whether there is room for C{name}, if it is going to be wanted.
+        """
+        return self._directory.has_room(self._wanted_kind, name) or not self._patterns.matches(name)
+
     def _first(self, name: str) -> None:
         if name not in self._names and self._patterns.matches(name):
             self._want(name)
@@ -165,10 +176,23 @@ class WantedNames:
                 self._new_patterns = False
                 for name in list(self._subscriptions.names()):
                     if name not in self._names and name in self._subscriptions and self._patterns.matches(name):
-                        self._want(name)
+                        if self._directory.has_room(self._wanted_kind, name):
+                            self._want(name)
+                        else:
+                            self._log_no_room()
                     yield
         finally:
             self._walking = False
+
+    def _log_no_room(self) -> None:
+        self._log.warn(
+            "LIMIT_EXCEEDED | maxSubscriptionBytes: names of {topic} are not offered to listeners: their clients want "
+            "more than {limit} bytes of names, in one partition of the cluster",
+            topic=self._topic.name,
+            limit=self._directory.most_bytes,
+            event="LIMIT_EXCEEDED",
+            once=f"not offered {self._topic.name}",
+        )
 
     def _pattern_gone(self) -> None:
         # A listener that reconnects, or a node that was found dead by mistake, has the same patterns again soon.

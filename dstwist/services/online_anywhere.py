@@ -40,6 +40,7 @@ from dstwist.cluster.kinds import USER
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import PresenceSettings
 from dstwist.connections.users import UserRegistry
+from dstwist.limits.lingering import LingeringNames
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.services.roster import Roster
@@ -47,9 +48,6 @@ from dstwist.services.roster import Roster
 #: For how long all users are watched after the last client that wanted them, in seconds. To learn them anew costs the
 #: owners and this node one row for each user, so that queries that are repeated each minute are better served by this.
 ALL_LINGER = 120.0
-
-#: How many users are watched for whom there is no subscription any more, or was none.
-MAX_LINGERING = 10000
 
 #: How many lease intervals the owner may take to tell of a user, if it has to be asked by a digest.
 INTERVALS_TO_BE_TOLD = 3
@@ -97,7 +95,7 @@ class OnlineAnywhere:
         self._bus = cluster.bus
         # The users with a subscription, those who are watched without one, and those whom requests wait for.
         self._subscribed: set[str] = set()
-        self._lingering: Deadlines[str] = Deadlines(cluster.settings.linger, clock, self._end_watch)
+        self._lingering = LingeringNames(cluster.settings.linger, clock, self._end_watch)
         self._waited_for: dict[str, dict[_Waiting, None]] = {}
         self._waiting_for_all: dict[_Waiting, None] = {}
         self._watches_all = False
@@ -210,8 +208,6 @@ class OnlineAnywhere:
     def _linger(self, user: str) -> None:
         if not self._stopped:
             self._lingering.add(user)
-            if len(self._lingering) > MAX_LINGERING:
-                self._lingering.expire_first()
 
     def _end_watch(self, user: str) -> None:
         self._directory.unwatch(USER, user)

@@ -34,12 +34,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.cluster.kinds import USER
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import PresenceSettings
 from dstwist.connections.users import UserRegistry
@@ -104,6 +106,9 @@ class PresenceService:
             anywhere = OnlineAnywhere(users, settings, clock, self._join, self._leave, cluster)
             self._users = self._anywhere = anywhere
             self._learn_time = cluster.settings.subscribe_timeout
+            directory = cluster.directory
+            self.single_users.bound_names(partial(directory.has_room, USER), directory.most_bytes)
+            users.bound_names(partial(directory.has_room, USER))
             self.single_users.observe(anywhere.subscribed, anywhere.unsubscribed)
             self.all_users.observe(lambda _: anywhere.all_subscribed(), lambda _: anywhere.all_unsubscribed())
         # The users who have joined and not left.

@@ -55,10 +55,13 @@ class Stage:
         exact: Collection[str] = ("p",),
         grace: Mapping[str, float] | None = None,
         partitions: int = 4,
+        max_name_bytes: int | None = None,
     ) -> None:
         self._tests = tests
         self._exact = exact
-        self.settings = ClusterSettings(partitions=partitions, grace={} if grace is None else grace)
+        self.settings = ClusterSettings(
+            partitions=partitions, grace={} if grace is None else grace, max_name_bytes=max_name_bytes
+        )
         self.clock = Time()
         self.network = MemoryNetwork(self.clock)
         self.table = StageTable()

@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from dstwist.cluster import interest
 from dstwist.cluster.interest import Interest, Phase
 from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
+from dstwist.limits import lingering
 from tests.fakes import BusyClock
 
 
@@ -187,7 +187,7 @@ class InterestTests(SynchronousTestCase):
         """
         Only so many subjects linger. Those that have done so for longest are left first, in whatever phase they are.
         """
-        self.patch(interest, "MAX_LINGERING", 1)
+        self.patch(lingering, "MAX_LINGERING", 1)
         self.in_force("a")
         for subject in "bcd":
             self.interest.want(subject)

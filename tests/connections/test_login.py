@@ -114,6 +114,24 @@ class LoginTests(SynchronousTestCase):
         )
         self.assertIs(self.decide(Login(True, "bob"), max_connections_per_user=1).outcome, Outcome.ACCEPTED)
 
+    def test_room_for_users(self) -> None:
+        """
+        A user for whose name other nodes have no room is told so, unless the user is here already.
+        """
+        self.users.add(FakeConnection("ann"))
+        self.users.bound_names(lambda user: user == "cat")
+        lines = Lines(self)
+        decision = self.decide(Login(True, "bob"))
+        text = "there are too many users with such names already"
+        self.assertEqual(
+            decision, LoginDecision(Outcome.EXCEEDED, client_data=f'{{"error":"{text}"}}'.encode(), reason=text)
+        )
+        self.assertEqual(
+            lines.of("warn"), [f"LIMIT_EXCEEDED | maxSubscriptionBytes: bob (192.0.2.1, /api) refused: {text}"]
+        )
+        for user in ("ann", "cat", "OPEN"):
+            self.assertIs(self.decide(Login(True, user)).outcome, Outcome.ACCEPTED)
+
     def test_busy(self) -> None:
         """
         If the authenticator has too much to do, the client may try again. The log has no traceback.

@@ -31,6 +31,28 @@ class SubscriptionRegistryTests(SubscriptionTestCase):
     L{SubscriptionRegistry}, with C{services.md} section 2 beside it.
     """
 
+    def test_bound_names(self) -> None:
+        """
+        The first subscription to a name is refused if other nodes have no room for the name, and the log says so.
+        """
+        asked: list[str] = []
+
+        def has_room(name: str) -> bool:
+            asked.append(name)
+            return name == "a"
+
+        lines = Lines(self)
+        registry = SubscriptionRegistry(Topic.EVENT)
+        registry.bound_names(has_room, 1000)
+        ann, bob = FakeConnection("ann"), FakeConnection("bob")
+        self.assertTrue(registry.add("a", ann))
+        self.assertTrue(registry.add("a", bob))
+        self.assertFalse(registry.add("b", ann))
+        self.assertFalse(registry.is_subscribed("b", ann))
+        self.assertEqual(asked, ["a", "b"])
+        text = "wants more than 1000 bytes of names, in one partition of the cluster, of EVENT"
+        self.assertIn(text, lines.last("warn"))
+
     def test_room(self) -> None:
         """
         All connections together have only so much memory for their subscriptions, those of other topics included. A

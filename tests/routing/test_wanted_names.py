@@ -16,17 +16,20 @@ from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.routing.wanted_names import WantedNames
 from tests.cluster.stage import Stage
 from tests.fakes import FakeConnection
+from tests.logs import Lines
 
 RECORD = ACTIONS[Topic.RECORD]
 
 
-class WantedNamesTests(SynchronousTestCase):
+class StageTestCase(SynchronousTestCase):
     """
     L{WantedNames} on the first of two nodes; the second one is told which names are wanted, and provides them.
     """
 
+    max_name_bytes: int | None = None
+
     def setUp(self) -> None:
-        self.stage = Stage(self, 2)
+        self.stage = Stage(self, 2, max_name_bytes=self.max_name_bytes)
         here, there = self.stage.nodes
         self.told: list[tuple[str, State]] = []
         there.directory.on_told("r", lambda name, state: self.told.append((name, state)))
@@ -55,6 +58,12 @@ class WantedNamesTests(SynchronousTestCase):
     def heard(self, connection: FakeConnection) -> list[tuple[str, str | None]]:
         self.stage.advance(3)
         return [(message.action.name, message.name) for message in connection.take()]
+
+
+class WantedNamesTests(StageTestCase):
+    """
+    Names that are wanted, and provided.
+    """
 
     def test_wanted(self) -> None:
         """
@@ -238,3 +247,33 @@ class WantedNamesTests(SynchronousTestCase):
         self.there.hold("s", "a/1")
         self.stage.turn()
         self.assertEqual(subscriber.take(), [Message(Topic.RECORD, RECORD["SUBSCRIPTION_HAS_PROVIDER"], name="a/1")])
+
+
+class FullPartitionTests(StageTestCase):
+    """
+    The names of one partition take few bytes.
+    """
+
+    max_name_bytes = 10_000
+
+    def test_full(self) -> None:
+        """
+        A client is refused that subscribes to a name that a pattern matches, if the partition of the name has no room
+        left. A name that was subscribed to before is offered to no listener then, and the log says so.
+        """
+        lines = Lines(self)
+        names = [name for name in (f"{n}" + "x" * 3000 for n in range(40)) if partition_of(name, 4) == 1]
+        client = self.subscribe(names[0])
+        self.patterns.put("x", 1)
+        self.stage.advance(3)
+        # One of its two entries is held, and one is watched.
+        self.assertFalse(self.subscriptions.add(names[1], client))
+        self.assertEqual(len(self.wanted()), 1)
+        self.assertIn("bytes of names, in one partition of the cluster, of RECORD", "".join(lines.of("warn")))
+        self.assertTrue(self.subscriptions.add("y", client))
+        self.patterns.remove("x")
+        self.stage.advance(15)
+        self.subscribe(*names[1:4])
+        self.patterns.put("x", 1)
+        self.assertLess(len(self.wanted()), 3)
+        self.assertIn("names of RECORD are not offered to listeners", "".join(lines.of("warn")))

@@ -16,11 +16,11 @@ from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.table import partition_of
 from dstwist.config.settings import PresenceSettings
 from dstwist.connections.users import UserRegistry
+from dstwist.limits import lingering
 from dstwist.protocol.constants import PresenceAction
 from dstwist.protocol.dialect import PROTOBUF, TEXT, Dialect
 from dstwist.protocol.jsontext import loads
 from dstwist.protocol.message import Message
-from dstwist.services import online_anywhere
 from dstwist.services.online_anywhere import ALL_LINGER, OnlineAnywhere
 from dstwist.services.presence import LEARNED_AT_ONCE, PresenceService
 from tests.cluster.stage import Stage
@@ -67,8 +67,10 @@ class NodesTestCase(SynchronousTestCase):
     Presence on several nodes. The watcher of each node is subscribed to all users, the friend to C{ann} alone.
     """
 
+    max_name_bytes: int | None = None
+
     def build(self, count: int = 3, **settings: Any) -> None:
-        self.stage = stage = Stage(self, count, grace={"u": GRACE})
+        self.stage = stage = Stage(self, count, grace={"u": GRACE}, max_name_bytes=self.max_name_bytes)
         self.settings = PresenceSettings(**settings)
         self.nodes = [NodeUsers(stage, node, self.settings) for node in stage.nodes]
         stage.start()
@@ -404,7 +406,7 @@ class SubscribingTests(NodesTestCase):
             self.stage.advance(0.005)
         done = len(steps)
         self.assertLess(done, self.stage.settings.partitions)
-        self.patch(online_anywhere, "MAX_LINGERING", 0)
+        self.patch(lingering, "MAX_LINGERING", 0)
         for request in (unsubscribe(*users[::2]), QUERY_ALL):
             self.nodes[0].service.handle(request, client)
         self.stage.advance(0.5)
@@ -522,7 +524,7 @@ class QueryTests(NodesTestCase):
         """
         A query for very many users asks for a part of them at a time, and watches few of them afterwards.
         """
-        self.patch(online_anywhere, "MAX_LINGERING", 10)
+        self.patch(lingering, "MAX_LINGERING", 10)
         learn, asked = OnlineAnywhere.learn, []
 
         def counted(online: OnlineAnywhere, users: list[str], until: float) -> Any:
@@ -842,3 +844,33 @@ class OneNodeTests(NodesTestCase):
         self.assertEqual((self.told(watcher), self.ask(0, QUERY_ALL)), ([], ["ann"]))
         self.stage.advance(GONE)
         self.assertEqual((self.told(watcher), self.ask(0, QUERY_ALL)), (["-ann"], []))
+
+
+class FullPartitionTests(NodesTestCase):
+    """
+    The names of one partition take too many bytes.
+    """
+
+    max_name_bytes = 20_000
+
+    def test_full(self) -> None:
+        """
+        A node refuses a subscription to a further user, and the login of a further one, if their names are in a
+        partition that has no room left. Other nodes are told of no such name, and the next one is served when there is
+        room again.
+        """
+        names = [name for name in (f"{number}" + "x" * 9000 for number in range(40)) if partition_of(name, 4) == 1]
+        client = self.nodes[0].client()
+        for name in names[:2]:
+            self.nodes[0].service.handle(subscribe(name), client)
+        self.stage.advance(2)
+        self.assertEqual([message.action for message in client.take()], [PresenceAction.SUBSCRIBE] * 2)
+        self.assertFalse(self.nodes[0].users.has_room(names[2]))
+        self.assertTrue(self.nodes[1].users.has_room(names[2]))
+        self.assertTrue(self.nodes[0].users.has_room("OPEN"))
+        self.nodes[0].service.handle(subscribe(names[2]), client)
+        self.assertIn(subscribe(names[2]).error("MESSAGE_DENIED", names[2]), client.take())
+        self.nodes[0].service.handle(unsubscribe(names[0]), client)
+        self.stage.advance(self.stage.settings.linger + 1)
+        client.take()
+        self.subscriber(0, subscribe(names[2]))

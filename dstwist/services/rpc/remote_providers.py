@@ -36,19 +36,14 @@ from dstwist.cluster.kinds import PROCEDURE
 from dstwist.cluster.messages import Item
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import RpcSettings
+from dstwist.limits.lingering import LingeringNames
 from dstwist.protocol.constants import RpcAction
-from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
 from dstwist.services.rpc import node_messages as messages
 from dstwist.services.rpc.calls import Call, Provider
 from dstwist.services.rpc.provided_names import ProvidedNames
 from dstwist.services.rpc.running_calls import RunningCalls
 from dstwist.services.rpc.waiting import WaitingCalls
-
-#: The most procedures that are watched, besides those that clients wait for. If there are more, those that were first
-#: called longest ago are watched no more.
-MAX_WATCHED = 10000
-
 
 #: Procedures are watched for this time at least, in seconds.
 MIN_LINGER = 1.0
@@ -140,7 +135,7 @@ class RemoteProviders:
         self._attempts = 0
         self._stopped = False
         # The watched procedures, and those of them that were called again since their time began.
-        self._watched: Deadlines[str] = Deadlines(max(cluster.settings.linger, MIN_LINGER), clock, self._lingered)
+        self._watched = LingeringNames(max(cluster.settings.linger, MIN_LINGER), clock, self._lingered)
         self._called: set[str] = set()
         self.provided = ProvidedNames(cluster, clock, self._watch)
         self._slices = TimeSlices(clock)
@@ -220,9 +215,6 @@ class RemoteProviders:
             return
         self._directory.watch(PROCEDURE, name)
         self._watched.add(name)
-        if len(self._watched) > MAX_WATCHED:
-            self._called.clear()
-            self._watched.expire_first()
 
     def _lingered(self, name: str) -> None:
         if name in self._called or name in self._waiting.names() or name in self.provided:

@@ -45,10 +45,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.cluster.kinds import PROCEDURE
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import RpcSettings
 from dstwist.interfaces import IRequester, ITopicService
@@ -124,6 +126,8 @@ class RpcService:
             self._remote_providers = RemoteProviders(cluster, settings, clock, calls)
             self._remote_requestors = RemoteRequestors(cluster, clock, calls, local.find)
             calls.find_remote = self._remote_providers.find
+            directory = cluster.directory
+            subscriptions.bound_names(partial(directory.has_room, PROCEDURE), directory.most_bytes)
             subscriptions.use_subjects(self._remote_providers.provided)
 
     def handle(self, message: Message, sender: IRequester) -> None:

@@ -33,6 +33,9 @@ class NodesTestCase(RequesterTestCase):
     #: How many nodes there are.
     count = 2
 
+    #: The bytes of the names that a node may tell others; C{None} for any number.
+    max_name_bytes: int | None = None
+
     def setUp(self) -> None:
         self.build()
 
@@ -42,7 +45,7 @@ class NodesTestCase(RequesterTestCase):
 
         @param first: settings of the first node only.
         """
-        self.stage = Stage(self, self.count)
+        self.stage = Stage(self, self.count, max_name_bytes=self.max_name_bytes)
         self.rooms: list[Budget] = []
         self.services: list[RpcService] = []
         self.chosen_from: list[int] = []

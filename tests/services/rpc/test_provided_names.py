@@ -5,8 +5,9 @@ Tests for L{dstwist.services.rpc.provided_names}: when a client is told that it 
 from __future__ import annotations
 
 from dstwist.cluster.table import partition_of
+from dstwist.protocol.constants import RpcAction
 from tests.requesters import AnyConnection
-from tests.services.rpc.cases import PROVIDE, UNPROVIDE
+from tests.services.rpc.cases import PROVIDE, UNPROVIDE, rpc
 from tests.services.rpc.nodes import NodesTestCase
 
 
@@ -121,3 +122,22 @@ class AcknowledgementTests(NodesTestCase):
         provider = self.provide()
         self.services[self.number].stop()
         self.assertEqual(provider.take(), [PROVIDE.ack()])
+
+
+class FullPartitionTests(NodesTestCase):
+    """
+    The names of one partition take few bytes.
+    """
+
+    max_name_bytes = 15_000
+
+    def test_full(self) -> None:
+        """
+        A client that wants to provide a procedure is refused if there is no room left in the partition of its name.
+        """
+        names = [name for name in (f"{number}" + "x" * 6000 for number in range(40)) if partition_of(name, 4) == 1]
+        provider = self.connect("bob")
+        for name, action in zip(names, (RpcAction.PROVIDE, RpcAction.MESSAGE_DENIED), strict=False):
+            self.services[0].handle(rpc(RpcAction.PROVIDE, names=(name,)), provider)
+            self.stage.advance(1)
+            self.assertEqual(provider.take()[0].action, action)

@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.digest import GONE
 from dstwist.cluster.table import partition_of
+from dstwist.limits import lingering
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.scheduling.deadlines import Deadlines
-from dstwist.services.rpc import remote_providers
 from dstwist.services.rpc.calls import CALL_BYTES, Call, Requestor
 from dstwist.services.rpc.remote_providers import MIN_LINGER, RemoteProvider
 from tests.fakes import FakeConnection
@@ -367,7 +367,7 @@ class WatchTests(NodesTestCase):
         """
         Calls of very many names do not have them all watched.
         """
-        self.patch(remote_providers, "MAX_WATCHED", 3)
+        self.patch(lingering, "MAX_LINGERING", 3)
         for number in range(10):
             self.call(f"n{number}")
         self.assertEqual([number for number in range(10) if self.state(f"n{number}")], [7, 8, 9])
@@ -376,7 +376,7 @@ class WatchTests(NodesTestCase):
         """
         A name that a call waits for is watched, however many names are.
         """
-        self.patch(remote_providers, "MAX_WATCHED", 1)
+        self.patch(lingering, "MAX_LINGERING", 1)
         provider = self.provider(1)
         partition = partition_of("add", self.stage.settings.partitions)
         number = 2 if self.stage.nodes[0].membership.owns(partition) else 0
