@@ -22,7 +22,8 @@ C{rpc-another} a                       requestor's      another provider of the 
 =====================================  ===============  ===============================================================
 
 Data travels as it came from its client: C{null} for "no value", the letter C{J} and a JSON text, or a typed value of
-the text protocol.
+the text protocol. The node of the client has read it. Only short data is read again: a long JSON text takes up to 50 ms
+a megabyte, and one of a client is read in parts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from __future__ import annotations
 from typing import Any
 
 from dstwist.cluster.fields import flag, key, number, text, text_or_none
-from dstwist.protocol.jsontext import is_json
+from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, is_json
 from dstwist.protocol.message import Data
 from dstwist.protocol.typed import has_separators, is_typed
 
@@ -45,6 +46,9 @@ ANOTHER = "rpc-another"
 
 #: The letter before a JSON text; no typed value begins with it.
 _JSON = "J"
+
+#: The first letters of data whose check reads a JSON text.
+_READ = (_JSON, "O")
 
 
 def pack(data: Data) -> str | None:
@@ -69,10 +73,12 @@ def is_data(value: Any) -> bool:
         return True
     if not isinstance(value, str):
         return False
-    if value[:1] == _JSON:
-        return is_json(value[1:])
     # A separator would end the message of a text client.
-    return is_typed(value) and not has_separators(value)
+    if has_separators(value):
+        return False
+    if len(value) >= READ_IN_PARTS_LENGTH and value[0] in _READ:
+        return True
+    return is_json(value[1:]) if value[:1] == _JSON else is_typed(value)
 
 
 def is_json_or_none(value: Any) -> bool:
