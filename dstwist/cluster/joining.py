@@ -6,7 +6,9 @@ have answered, messages go both ways between this node and each of them, and wha
 the owners. A member that does not answer is asked again each interval, and waited for until C{joinTimeout} is over.
 
 If no member answers, although all of them are well, this node has another bus than they: it does not start. It would
-keep the others from their work, because they wait for its answers.
+keep the others from their work, because they wait for its answers. A node that has another store than nodes on the same
+bus (L{dstwist.cluster.other_stores}) does not start either. So a node that no member answers, because there is no other
+one, waits for one interval.
 
 ===========  ==========================
 kind         meaning
@@ -22,6 +24,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.cluster.members import Membership
+from dstwist.cluster.other_stores import OtherStores
 from dstwist.cluster.peers import Peers
 from dstwist.config.cluster import ClusterSettings
 from dstwist.errors import StartError
@@ -35,6 +38,11 @@ _OTHER_BUS = (
     "the bus of this node is not that of the other nodes: none of them ({count}, such as {node}) has answered in time "
     "(joinTimeout), and all say that their bus works. The server of clusterNode, and its channelPrefix, must be the "
     "same at all nodes"
+)
+
+_OTHER_STORE = (
+    "the store of this node is not that of node {node}, which has the same bus: the cache and the storage must be the "
+    "same at all nodes. Nodes that are to have nothing to do with each other need another channelPrefix of clusterNode"
 )
 
 #: How many silent members the log names.
@@ -51,9 +59,16 @@ class Joining:
     _log = Logger()
 
     def __init__(
-        self, membership: Membership, peers: Peers, bus: IBus, clock: IReactorTime, settings: ClusterSettings
+        self,
+        membership: Membership,
+        peers: Peers,
+        bus: IBus,
+        stores: OtherStores,
+        clock: IReactorTime,
+        settings: ClusterSettings,
     ) -> None:
         self._membership = membership
+        self._stores = stores
         self._bus = bus
         self._peers = peers
         self._clock = clock
@@ -62,6 +77,8 @@ class Joining:
         self._joined: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
         self._end = 0.0
+        # Whether there was time for the answers of nodes with another store.
+        self._has_asked = False
         peers.handle(HELLO, (), lambda sender: peers.send_urgent(sender, [WELCOME]))
         peers.handle(WELCOME, (), self._welcomed)
         membership.observe(self._look)
@@ -78,9 +95,11 @@ class Joining:
         Ask all other members. This node is a member.
 
         @return: fires when all have answered, or after C{joinTimeout}. It fails with a L{StartError} if this node has
-            another bus than the others.
+            another bus or another store than the others.
         """
         joined = self._joined = Deferred()
+        self._has_asked = False
+        self._stores.start()
         self._end = self._clock.seconds() + self._settings.join_timeout
         self._ask()
         return joined
@@ -94,6 +113,10 @@ class Joining:
     def _ask(self) -> None:
         silent = self.silent
         left = self._end - self._clock.seconds()
+        stranger = self._stores.stranger
+        if left <= 0 and stranger is not None:
+            self._finish(StartError(_OTHER_STORE.format(node=shown(stranger))))
+            return
         if left <= 0 and silent:
             if not self._answered and not self._bus.is_lost and all(map(self._membership.seems_well, silent)):
                 self._finish(StartError(_OTHER_BUS.format(count=len(silent), node=shown(silent[0]))))
@@ -105,9 +128,11 @@ class Joining:
                 event="CLUSTER",
             )
             silent = []
-        if not silent:
+        if left <= 0 or (not silent and stranger is None and self._has_asked):
             self._finish()
             return
+        self._has_asked = True
+        self._stores.ask()
         for node in silent:
             self._peers.send_urgent(node, [HELLO])
         self._timer = self._clock.callLater(min(left, self._settings.lease_interval), self._ask)
@@ -118,7 +143,7 @@ class Joining:
             self._look()
 
     def _look(self) -> None:
-        if self._joined is not None and not self.silent:
+        if self._joined is not None and self._answered and not self.silent and self._stores.stranger is None:
             self._finish()
 
     def _finish(self, problem: StartError | None = None) -> None:

@@ -10,6 +10,7 @@ C{e}       events               a client here is subscribed, and a pattern of an
                                 node matches
 C{r}       records              the same                                            news of the record
 C{f} C{s}  events, records      a listener here provides the name                   --
+C{n}       --                   --                                                  alone: the identities of stores
 =========  ===================  ==================================================  ==================================
 """
 
@@ -21,6 +22,7 @@ EVENT = "e"
 RECORD = "r"
 PROVIDED_EVENT = "f"
 PROVIDED_RECORD = "s"
+STORES = "n"
 
 #: The kinds whose watchers are told which nodes hold a name.
 EXACT = (PROCEDURE, EVENT, RECORD)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -328,6 +329,8 @@ class Membership:
         new = next_table(read, base, writer, dead, self._leases.bus_works, self.assignments)
         if new is None:
             return None
+        if not new.store:
+            new = replace(new, store=self.table.store or f"{self._random.getrandbits(128):032x}")
         # An earlier attempt to replace the same document may still succeed.
         self._given |= {
             partition

@@ -7,6 +7,7 @@ L{.peers}             messages to each of them
 L{.directory}         names that nodes hold and watch
 L{.subjects}          messages to the nodes that want a name
 L{.joining}           waits, at the start, until the others have heard of this node
+L{.other_stores}      notices nodes that have the same bus and another store
 L{.figures}           what all of them have counted
 ====================  =================================================================================================
 
@@ -33,6 +34,7 @@ from dstwist.cluster.figures import ClusterCounting
 from dstwist.cluster.figures_log import FiguresLog
 from dstwist.cluster.joining import Joining
 from dstwist.cluster.members import Membership
+from dstwist.cluster.other_stores import OtherStores
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.subjects import AllSubjects, Subjects
 from dstwist.cluster.table import Member
@@ -79,7 +81,8 @@ class ClusterNode:
         self.directory = Directory(membership, self.peers, clock, settings, exact, rng)
         self._has_joined = False
         self._subjects = AllSubjects(bus, clock, settings, rng)
-        self._joining = Joining(membership, self.peers, bus, clock, settings)
+        self._stores = OtherStores(membership, self._subjects, clock)
+        self._joining = Joining(membership, self.peers, bus, self._stores, clock, settings)
         self.figures = ClusterCounting(membership, bus, self.peers, self._subjects, self.directory)
         self._figures_log = FiguresLog(self.figures.count, clock)
         self._members: Mapping[str, Member] = {}
@@ -145,6 +148,7 @@ class ClusterNode:
 
     async def _stop(self) -> None:
         self._joining.stop()
+        self._stores.stop()
         self._figures_log.stop()
         if self.membership.is_member:
             await self._within_lease(self.membership.leave())

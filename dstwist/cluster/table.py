@@ -61,12 +61,15 @@ class Table:
     One version of the table.
 
     @ivar writer: the node that wrote it.
+    @ivar store: the identity of the store, a random text that never changes. It is empty in the first table, and in
+        tables of releases that do not know it.
     """
 
     version: int = 0
     writer: str = ""
     members: Mapping[str, Member] = field(default_factory=dict)
     assignments: tuple[Assignment, ...] = ()
+    store: str = ""
 
     @classmethod
     def first(cls, partitions: int) -> Table:
@@ -88,6 +91,7 @@ class Table:
                 "format": _FORMAT,
                 "version": self.version,
                 "writer": self.writer,
+                "store": self.store,
                 "nodes": nodes,
                 "members": [list(member) for member in self.members.values()],
                 "owners": [-1 if a.owner is None else index[a.owner] for a in self.assignments],
@@ -115,7 +119,7 @@ class Table:
                 Assignment(None if owner < 0 else nodes[owner], token)
                 for owner, token in zip(read["owners"], read["tokens"], strict=True)
             )
-            table = cls(read["version"], read["writer"], members, assignments)
+            table = cls(read["version"], read["writer"], members, assignments, str(read.get("store", "")))
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"not a membership table: {error!r}") from error
         if not isinstance(table.version, int):
@@ -132,7 +136,8 @@ class Table:
         members of both, and of each partition the later assignment.
         """
         assignments = tuple(map(_later, self.assignments, stale.assignments))
-        return replace(self, members={**stale.members, **self.members}, assignments=assignments)
+        members = {**stale.members, **self.members}
+        return replace(self, members=members, assignments=assignments, store=self.store or stale.store)
 
     def repaired(self, known: Iterable[Assignment], version: int) -> Table:
         """

@@ -4,6 +4,9 @@ Tests for L{dstwist.cluster.table}.
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.table import Assignment, Member, Table, partition_of
@@ -39,9 +42,17 @@ class DocumentTests(SynchronousTestCase):
         for each in (
             Table.first(4),
             table("ab-a", tokens=(3, 4, 0, 5)),
-            Table(7, "b", {"a": ANN, "b": BOB}, (Assignment("gone", 2), Assignment("b", 7))),
+            Table(7, "b", {"a": ANN, "b": BOB}, (Assignment("gone", 2), Assignment("b", 7)), "1f"),
         ):
             self.assertEqual(Table.decode(each.encode(), len(each.assignments)), each)
+
+    def test_no_identity(self) -> None:
+        """
+        Tables of releases that do not know the identity of the store have none.
+        """
+        document = json.loads(table("ab").encode())
+        del document["store"]
+        self.assertEqual(Table.decode(json.dumps(document).encode(), 2), table("ab"))
 
     def test_none(self) -> None:
         """
@@ -130,6 +141,14 @@ class PastTests(SynchronousTestCase):
     """
     Stores that have gone back.
     """
+
+    def test_merged_identity(self) -> None:
+        """
+        The identity of the store is the known one, not that of a store that was emptied.
+        """
+        known, stale = replace(table("ab"), store="1f"), replace(table("ab", version=1), store="2e")
+        self.assertEqual(known.merged(stale).store, "1f")
+        self.assertEqual(table("ab").merged(stale).store, "2e")
 
     def test_merged(self) -> None:
         """
