@@ -9,7 +9,7 @@ to want the name, then the others in random order. The node that is asked offers
 
     owner                                            node with listeners
     search: do you have a provider?         ----->   offers the name to its listeners
-    search, again each interval             ----->   goes on
+    search, repeated (L{.repeats})          ----->   goes on
                                             <-----   unprovided: no listener has accepted; the owner asks the next node
                                                      or: the node holds the name as provided, and the search is over
     end                                     ----->   ends its search, or tells its provider to stop
@@ -26,6 +26,7 @@ C{end} [p t n]             the name is not wanted any more, or has another provi
 C{unprovided} [p t a n]    the answer to ask a: no listener has accepted
 C{again} [p t n]           there may be a provider now: listeners may be offered the name again
 C{rest} [p t n]            the sender has a provider that is about to stop, because it is the only subscriber
+C{lost}                    the bus of the sender was lost: asks to it and its answers may be, too; repeat them soon
 =========================  ============================================================================================
 
 C{p} is the number of the partition, and C{t} its token. The kinds of a topic end with its letter: C{search.r}.
@@ -53,8 +54,8 @@ from itertools import islice
 from dstwist.cluster.fields import list_of, number, row, text
 from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.owned import OwnedPartition
+from dstwist.cluster.repeats import Repeats
 from dstwist.cluster.shared_patterns import SharedPatterns
-from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
 
 SEARCH = "search"
@@ -62,6 +63,7 @@ END = "end"
 UNPROVIDED = "unprovided"
 AGAIN = "again"
 REST = "rest"
+LOST = "lost"
 
 
 @dataclass(eq=False, slots=True)
@@ -71,6 +73,7 @@ class _Search:
 
     @ivar node: the node that is asked now.
     @ivar ask: the number of the latest ask.
+    @ivar repeated: how often that was repeated.
     @ivar tried: the nodes that have no provider, with the number of the latest registration that they have tried.
     @ivar rests_for: while this node alone wants the name, only new listeners are searched; C{None}: all are.
     """
@@ -78,6 +81,7 @@ class _Search:
     number: int
     node: str | None = None
     ask: int = 0
+    repeated: int = 0
     tried: dict[str, int] = field(default_factory=dict)
     rests_for: str | None = None
 
@@ -135,7 +139,7 @@ class NodeSearches:
         self._working = False
         self._new_listeners = False
         self._walking = False
-        self._repeats: Deadlines[tuple[OwnedPartition, str]] = Deadlines(
+        self._repeats: Repeats[tuple[OwnedPartition, str]] = Repeats(
             cluster.settings.lease_interval, cluster.clock, self._repeat
         )
         for kind in (self._wanted, provided):
@@ -144,6 +148,8 @@ class NodeSearches:
         peers.handle(self._kind(UNPROVIDED), (list_of(row(*place, number, text)),), self._answered)
         peers.handle(self._kind(AGAIN), (list_of(row(*place, text)),), self._asked_again)
         peers.handle(self._kind(REST), (list_of(row(*place, text)),), self._asked_to_rest)
+        peers.handle(self._kind(LOST), (), self._bus_was_lost)
+        cluster.bus.observe(_do_nothing, self._bus_is_back)
         patterns.observe(new_listener=self._listeners_came)
         cluster.membership.observe(self._membership_changed)
 
@@ -176,12 +182,13 @@ class NodeSearches:
 
     def _repeat(self, place: tuple[OwnedPartition, str]) -> None:
         """
-        An interval has passed since a node was asked, or told to end.
+        A node was asked, or told to end, and it has not answered.
         """
         partition, name = place
         search = self._search_of(partition, name)
         if search is not None and search.node is not None and self._may_decide(partition):
             if search.node in self._members and not partition.is_silent(search.node):
+                search.repeated += 1
                 self._send_search(partition, name, search)
                 return
             search.node = None
@@ -232,7 +239,7 @@ class NodeSearches:
         if self._directory.owned(partition.number) is not partition:
             return
         if not self._may_decide(partition):
-            self._repeat_later(partition, name)
+            self._repeats.add((partition, name))
             return
         names = self._names.get(partition)
         if names is None:
@@ -241,8 +248,10 @@ class NodeSearches:
         wanted = partition.holders(self._wanted + name)
         for node in islice(providers, 1, None):
             self._send_end(partition, name, node)
-            self._repeat_later(partition, name)
+            self._repeats.add((partition, name))
         if providers or not wanted:
+            if len(providers) < 2:
+                self._repeats.remove((partition, name))
             if names.resting.get(name) not in providers:
                 names.resting.pop(name, None)
             self._end(partition, name, names.searches.pop(name, None), providers)
@@ -276,10 +285,10 @@ class NodeSearches:
             return
         heard = [node for node in nodes if not partition.is_silent(node)]
         if not heard:
-            self._repeat_later(partition, name)
+            self._repeats.add((partition, name))
             return
         search.node = first if first in heard else self._random.choice(heard)
-        search.ask = self._next()
+        search.ask, search.repeated = self._next(), 0
         self._send_search(partition, name, search)
 
     def _next(self) -> int:
@@ -294,14 +303,10 @@ class NodeSearches:
         others = any(holder != node for holder in partition.holders(self._wanted + name))
         place = [partition.number, partition.token]
         self._peers.send_row(node, self._kind(SEARCH), [*place, search.number, search.ask, name, others])
-        self._repeat_later(partition, name)
+        self._repeats.add((partition, name), search.repeated)
 
     def _send_end(self, partition: OwnedPartition, name: str, node: str) -> None:
         self._peers.send_row(node, self._kind(END), [partition.number, partition.token, name])
-
-    def _repeat_later(self, partition: OwnedPartition, name: str) -> None:
-        if (partition, name) not in self._repeats:
-            self._repeats.add((partition, name))
 
     # -- messages from nodes
 
@@ -310,6 +315,7 @@ class NodeSearches:
             partition, search = self._known(place, token, name)
             if partition is not None and search is not None and search.node == sender and search.ask == ask:
                 search.node = None
+                self._repeats.remove((partition, name))
                 # What the node has told of its listeners before this answer has arrived before it.
                 search.tried[sender] = self._patterns.listeners(name).get(sender, 0)
                 self._look(partition, name)
@@ -336,8 +342,33 @@ class NodeSearches:
                     names = self._names[partition] = _Names()
                 names.resting[name] = sender
 
+    def _bus_is_back(self) -> None:
+        self._peers.send_all([self._kind(LOST)])
+
+    def _bus_was_lost(self, sender: str) -> None:
+        node = None if sender == self._membership.node else sender
+        self._time_slices.do(self._repeat_soon(node))
+
+    def _repeat_soon(self, node: str | None) -> Iterator[None]:
+        """
+        Repeat the asks to a node as if they were the first ones; C{None}: to all nodes.
+        """
+        for partition, names in list(self._names.items()):
+            for name, search in list(names.searches.items()):
+                if search.repeated and search.node is not None and node in (None, search.node):
+                    search.repeated = 0
+                    self._repeats.remove((partition, name))
+                    self._repeats.add((partition, name))
+                yield
+
     def _known(self, place: int, token: int, name: str) -> tuple[OwnedPartition | None, _Search | None]:
         partition = self._directory.owned(place)
         if partition is None or partition.token != token:
             return None, None
         return partition, self._search_of(partition, name)
+
+
+def _do_nothing() -> None:
+    """
+    What is sent while the bus is lost is repeated when it is back.
+    """

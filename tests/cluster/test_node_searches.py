@@ -140,15 +140,79 @@ class NodeSearchesTests(SynchronousTestCase):
 
     def test_repeated(self) -> None:
         """
-        An ask is repeated each interval, with the same number, until it is answered.
+        An ask is repeated, with the same number, until it is answered. It is repeated ever more rarely: if many answers
+        wait, they wait no longer because of that.
         """
         self.listen(self.bob)
         self.want(self.ann)
-        self.stage.advance(3.5)
-        asked = self.bob.asked
-        self.assertEqual((len(asked), len(set(asked))), (4, 1))
+        self.stage.advance(0.5)
+        asked = list(self.bob.asked)
+        for repeats, seconds in ((1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (2, 32)):
+            self.bob.take()
+            self.stage.advance(seconds)
+            self.assertEqual((repeats, self.bob.asked), (repeats, asked * repeats))
         self.decline(self.bob)
-        self.stage.advance(3)
+        self.stage.advance(40)
+        self.assertEqual(self.asked(), [])
+
+    def test_next_repeated(self) -> None:
+        """
+        The next node that is asked is asked again as soon as the first one was.
+        """
+        self.listen(self.bob)
+        self.want(self.ann)
+        self.stage.advance(20)
+        self.listen(self.cat)
+        self.decline(self.bob)
+        self.stage.turn()
+        self.assertEqual(self.asked(), [2])
+        self.stage.advance(1)
+        self.assertEqual(self.asked(), [2])
+
+    def test_looks(self) -> None:
+        """
+        When a name has a provider, no ask is left over that would be looked at later.
+        """
+        self.listen(self.bob)
+        self.want(self.ann)
+        self.stage.turn()
+        looks: list[str] = []
+        decide = self.ann.searches._decide
+        self.patch(self.ann.searches, "_decide", lambda place, name: (looks.append(name), decide(place, name)))
+        self.bob.provide(self.name)
+        self.stage.advance(20)
+        self.assertEqual(looks, [self.name])
+
+    def test_bus_was_lost(self) -> None:
+        """
+        After the bus of the asked node or that of the owner was lost, asks are repeated as soon as new ones.
+        """
+        for lost, node in ((1, self.bob), (0, self.ann)):
+            self.listen(self.bob)
+            self.want(self.ann)
+            self.stage.advance(20)
+            self.stage.bus(lost).disconnect()
+            self.stage.advance(1)
+            self.stage.bus(lost).reconnect()
+            self.bob.take()
+            self.stage.advance(3.5)
+            self.assertEqual(self.asked(), [1, 1])
+            node.node.directory.release("r", self.name)
+            self.stage.advance(3)
+            self.bob.patterns.remove("^a")
+
+    def test_others_not_repeated(self) -> None:
+        """
+        Asks to other nodes than the one whose bus was lost are not.
+        """
+        self.listen(self.bob)
+        self.want(self.ann)
+        self.stage.advance(20)
+        self.stage.bus(2).disconnect()
+        self.stage.advance(1)
+        self.stage.bus(2).reconnect()
+        self.bob.take()
+        self.stage.advance(3.5)
         self.assertEqual(self.asked(), [])
 
     def test_old_answer(self) -> None:
