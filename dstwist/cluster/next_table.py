@@ -8,7 +8,8 @@ this node is not in the table         has it. If it was in the table before, ano
                                       part as a new node (L{Membership.node<dstwist.cluster.members.Membership.node>})
 a lease has not moved for leaseTime   is without that node; its partitions go to others
 a partition has no owner              gives it to a member whose bus works
-this node has more than its share     gives one of its partitions to another member
+this node has more than its share     gives some of its partitions to others (L{MOVES_PER_TABLE
+                                      <dstwist.cluster.table.MOVES_PER_TABLE>})
 this node is about to stop, or only   gives all its partitions to others
 its bus is lost
 the table is older than the one that  goes on from the known table, with a higher version: L{Table.merged}

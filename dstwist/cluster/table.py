@@ -22,6 +22,10 @@ from zlib import crc32
 #: The version of the format below.
 _FORMAT = 1
 
+#: How many partitions one node gives away in one table to even out the shares. Their new owners collect the names of
+#: all of them at once, and nothing is told of these names meanwhile.
+MOVES_PER_TABLE = 16
+
 
 def partition_of(name: str, partitions: int) -> int:
     """
@@ -163,7 +167,7 @@ class Table:
 
         @param usable: the members that may be given partitions.
         @param yielding: members that keep no partition if another member is usable.
-        @param giver: if no other partition moves, this node gives one away if it has more than its share.
+        @param giver: if no other partition moves, this node gives some away if it has more than its share.
         """
         owners = [assignment.owner for assignment in self.assignments]
         owned = Counter(owners)
@@ -173,8 +177,11 @@ class Table:
             if owner in members and (owner not in yielding or not loads):
                 continue
             moves[partition] = _least(loads)
-        if giver in loads and not moves and loads[giver] - min(loads.values()) > 1:
-            moves[owners.index(giver)] = _least(loads)
+        if giver in loads and not moves:
+            given = (partition for partition, owner in enumerate(owners) if owner == giver)
+            while loads[giver] - min(loads.values()) > 1 and len(moves) < MOVES_PER_TABLE:
+                loads[giver] -= 1
+                moves[next(given)] = _least(loads)
         assignments = list(self.assignments)
         for partition, node in moves.items():
             if node != owners[partition]:

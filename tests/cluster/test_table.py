@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster.table import Assignment, Member, Table, partition_of
+from dstwist.cluster.table import MOVES_PER_TABLE, Assignment, Member, Table, partition_of
 
 ANN = Member("1.0", 1, 6000)
 BOB = Member("1.1", 2, 9000, leaving=True)
@@ -118,13 +118,24 @@ class PlanTests(SynchronousTestCase):
         """
         self.assertEqual(owners(table("ca").planned(6, {"a": ANN}, ())), "-a")
 
-    def test_one_at_a_time(self) -> None:
+    def test_even(self) -> None:
         """
-        The node that has more than its share gives one partition away.
+        The node that has more than its share gives the rest to those that have the fewest. They get new tokens; the
+        others stay.
+        """
+        members = {"a": ANN, "b": ANN, "c": ANN}
+        planned = table("aaaaaab").planned(6, members, members, giver="a")
+        self.assertEqual(owners(planned), "cbcaaab")
+        self.assertEqual([a.token for a in planned.assignments], [6, 6, 6, 1, 1, 1, 1])
+
+    def test_some_at_a_time(self) -> None:
+        """
+        A node gives no more than some partitions away in one table, and none but its own.
         """
         members = {"a": ANN, "b": ANN}
-        planned = table("aaaa").planned(6, members, members, giver="a")
-        self.assertEqual(owners(planned), "baaa")
+        many = 4 * MOVES_PER_TABLE
+        planned = table("a" * many).planned(6, members, members, giver="a")
+        self.assertEqual(owners(planned), "b" * MOVES_PER_TABLE + "a" * (many - MOVES_PER_TABLE))
         self.assertEqual(owners(table("aaaa").planned(6, members, members, giver="b")), "aaaa")
         self.assertEqual(owners(table("aab").planned(6, members, members, giver="a")), "aab")
 
