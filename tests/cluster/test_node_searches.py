@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.node_searches import NodeSearches
+from dstwist.cluster.owned import OwnedPartition
 from dstwist.cluster.shared_patterns import SharedPatterns
 from dstwist.cluster.table import partition_of
 from tests.cluster.stage import Stage
@@ -178,7 +179,12 @@ class NodeSearchesTests(SynchronousTestCase):
         self.stage.turn()
         looks: list[str] = []
         decide = self.ann.searches._decide
-        self.patch(self.ann.searches, "_decide", lambda place, name: (looks.append(name), decide(place, name)))
+
+        def look(partition: OwnedPartition, name: str) -> None:
+            looks.append(name)
+            decide(partition, name)
+
+        self.patch(self.ann.searches, "_decide", look)
         self.bob.provide(self.name)
         self.stage.advance(20)
         self.assertEqual(looks, [self.name])
