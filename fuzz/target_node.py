@@ -2,23 +2,29 @@
 A client of a whole node: what it sends ends in answers or in its own end, and in no mistake logged.
 
 The first byte is how it begins: its lowest bit is the generation, then come whether it logs in, whether what follows is
-put in frames, and whether the frames are of the right kind. The rest are payloads with 00 fe 00 between them.
+put in frames, and whether the frames are of the right kind, whether it stays for time-outs, and whether it speaks JSON.
+The rest are payloads with 00 fe 00 between them.
 """
 
 from __future__ import annotations
 
-from fuzz import target_protobuf, target_text
+from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
+from dstwist.protocol.message import Message
+from fuzz import target_json, target_protobuf, target_text
 from fuzz.memory import world
 from tests.hostile.attacks_nonsense import NASTY_JSON, NASTY_PATHS, binary, varint
 from tests.hostile.intruder import frame, head_of
 from tests.nodes.client import GENERATIONS
+
+_CHALLENGE = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE, url="ws://x")
+_LOGIN = Message(Topic.AUTH, AuthAction.REQUEST, data=b'{"username":"f"}')
 
 BETWEEN = b"\x00\xfe\x00"
 
 
 def _conversations() -> list[bytes]:
     found = []
-    for first, payloads in ((6, target_text.SEEDS), (7, target_protobuf.SEEDS)):
+    for first, payloads in ((6, target_text.SEEDS), (7, target_protobuf.SEEDS), (0x26, target_json.SEEDS)):
         for start in range(0, len(payloads), 4):
             found.append(bytes((first,)) + BETWEEN.join(payloads[start : start + 8]))
     short_json = [data for data in NASTY_JSON if len(data) < 500]
@@ -47,14 +53,10 @@ def attempt(data: bytes) -> None:
         return
     there = world()
     first = data[0]
-    path, _, opcode = GENERATIONS["v4" if first & 1 else "v3"]
+    path, codec, opcode = GENERATIONS["json" if first & 0x20 else "v4" if first & 1 else "v3"]
     client = there.connect()
     client.send(head_of(path))
-    log_in = (
-        [binary(2, b"\x08\x05"), binary(3, b'\x08\x02\x12\x10{"username":"f"}')]
-        if first & 1
-        else [b"C\x1fCHR\x1fws://x\x1e", b'A\x1fREQ\x1f{"username":"f"}\x1e']
-    )
+    log_in = [codec.encode(_CHALLENGE), codec.encode(_LOGIN)]
     payloads = data[1:].split(BETWEEN)
     frames = [frame(payload, opcode) for payload in log_in] if first & 2 else []
     if first & 4:

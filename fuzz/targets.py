@@ -4,4 +4,4 @@ The names of the targets.
 
 from __future__ import annotations
 
-TARGETS = ("text", "protobuf", "paths", "http", "node", "config", "valve")
+TARGETS = ("text", "protobuf", "json", "paths", "http", "node", "config", "valve")

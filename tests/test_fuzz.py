@@ -18,7 +18,16 @@ from fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).resolve().parent.parent / "fuzz" / "corpus"
 #: How much is tried of each target: what takes it a second or two.
-TRIES = {"text": 4000, "protobuf": 8000, "paths": 4000, "http": 600, "node": 600, "config": 800, "valve": 3000}
+TRIES = {
+    "text": 4000,
+    "protobuf": 8000,
+    "json": 4000,
+    "paths": 4000,
+    "http": 600,
+    "node": 600,
+    "config": 800,
+    "valve": 3000,
+}
 
 
 class FuzzTests(SynchronousTestCase):
