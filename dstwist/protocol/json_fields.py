@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dstwist.protocol.jsontext import loads
+from dstwist.protocol.jsontext import dumps, loads
+from dstwist.protocol.message import UNREAD
 from dstwist.protocol.typed import utf8
 
 #: The types of numbers: those of other languages may write 4 as 4.0. The type of C{true} is not among them.
@@ -50,6 +51,29 @@ def _repaired(value: Any) -> Any:
     if value.__class__ is list:
         return [_repaired(item) if item.__class__ is str else item for item in value]
     return value
+
+
+def read_value(found: dict[str, Any]) -> tuple[bytes | None, Any]:
+    """
+    The JSON text of the value of a message, and the value; C{None} and L{UNREAD} if it has none.
+
+    @raise ValueError: C{data} is not a text that contains JSON.
+    """
+    text = found.get("data")
+    if text is None or text == "":
+        if "parsedData" not in found:
+            return None, UNREAD
+        value = found["parsedData"]
+        return dumps(value), value
+    if text.__class__ is not str:
+        raise ValueError("a text is needed")
+    data = utf8(text)
+    if "parsedData" in found:
+        value = found["parsedData"]
+        # Writing it takes a third of the time that reading takes.
+        if dumps(value) == data:
+            return data, value
+    return data, loads(data)
 
 
 def fields_beside_value(payload: bytes | str) -> dict[str, Any] | None:

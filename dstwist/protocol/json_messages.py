@@ -53,8 +53,9 @@ from dstwist.protocol.constants import (
     RecordAction,
     Topic,
 )
-from dstwist.protocol.json_fields import NUMBERS, fields_beside_value, integer, repaired
+from dstwist.protocol.json_fields import NUMBERS, fields_beside_value, integer, read_value, repaired
 from dstwist.protocol.json_layout import ACK_WRITERS, HEADS, NEVER_TRUE, WRITERS, json_layout_of
+from dstwist.protocol.json_short import FLAGS, emit_payload, record_payload, short_emit
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, NoRoom, dumps, is_known, loads
 from dstwist.protocol.message import UNREAD, Fault, Malformed, Message
 from dstwist.protocol.name_parts import DistinctNames, NameParts
@@ -85,7 +86,9 @@ _EMIT = EventAction.EMIT
 _QUERY_ALL_RESPONSE = PresenceAction.QUERY_ALL_RESPONSE
 _NOTIFY_ERROR = RecordAction.RECORD_NOTIFY_ERROR
 
-_FLAGS = {True: b"true", False: b"false"}
+# Numbers are compared with numbers twice as fast as with members of an enumeration.
+_EVENT_NUMBER = int(Topic.EVENT)
+_EMIT_NUMBER = int(_EMIT)
 
 
 class JsonCodec:
@@ -123,6 +126,10 @@ class JsonCodec:
         if found.__class__ is not dict:
             return [Malformed(Fault.NOT_JSON, raw=payload)]
         topic: Any = found.get("topic")
+        if topic == _EVENT_NUMBER and self._server and found.get("action") == _EMIT_NUMBER:
+            event = short_emit(found, payload)
+            if event is not None:
+                return [event]
         layout = self._layouts.get(topic) if topic.__class__ in NUMBERS else None
         if layout is None:
             number = integer(topic)
@@ -173,12 +180,11 @@ class JsonCodec:
             return b""
         if topic is _RECORD:
             if action is not _NOTIFY_ERROR and others(message) == NO_OTHERS:
-                return _record_payload(message, head)
+                return record_payload(message, head)
         elif action is _EMIT and message.correlation_id is None and others(message) == NO_OTHERS:
-            data = message.data
-            text = data if data.__class__ is bytes else to_json(data)
-            if text is not None and message.name is not None:
-                return b"".join((head, b',"name":', dumps(message.name), b',"parsedData":', text, b"}"))
+            payload = emit_payload(message, head)
+            if payload is not None:
+                return payload
         return self.encode_by_table(message)
 
     def encode_by_table(self, message: Message) -> bytes:
@@ -194,7 +200,7 @@ class JsonCodec:
             if value is None:
                 continue
             if kind == _BOOLEAN:
-                parts += key, _FLAGS[value]
+                parts += key, FLAGS[value]
             elif kind == _JSON:
                 text = value if isinstance(value, bytes) else to_json(value)
                 if text is None:
@@ -290,28 +296,18 @@ class JsonCodec:
         action, texts, needed, checked, structured = rule
         values[_ACTION] = action
         value = UNREAD
-        text = found.get("data")
-        if text is None or text == "":
-            if "parsedData" in found:
-                value = found["parsedData"]
-                values[_DATA] = dumps(value)
-                seen |= _DATA_BIT
-        elif text.__class__ is not str:
+        try:
+            values[_DATA], value = read_value(found)
+        except NoRoom:
+            # The record service reads the data again. If there is still no room, it refuses the write, so that the
+            # client is told.
+            values[_DATA] = utf8(found["data"])
+            valid = valid and topic is _RECORD
+        except ValueError:
+            values[_DATA] = b""
             valid = False
-        else:
-            data = values[_DATA] = utf8(text)
+        if values[_DATA] is not None:
             seen |= _DATA_BIT
-            if "parsedData" in found and dumps(found["parsedData"]) == data:
-                value = found["parsedData"]
-            else:
-                try:
-                    value = loads(data)
-                except NoRoom:
-                    # The record service reads the data again. If there is still no room, it refuses the write, so that
-                    # the client is told.
-                    valid = valid and topic is _RECORD
-                except ValueError:
-                    valid = False
         if not valid or seen & checked != needed or (structured and not isinstance(value, dict | list)):
             return self._invalid(topic, values, found)
         for slot in texts:
@@ -372,30 +368,6 @@ def _written_names(names: tuple[str, ...] | NameParts) -> bytes:
         parts = names.encoded("json", lambda part: dumps(list(part))[1:-1])
         return b"[" + b",".join(parts) + b"]"
     return dumps(list(names))
-
-
-def _record_payload(message: Message, head: bytes) -> bytes:
-    """
-    The payload of a message of the topic RECORD without the fields that only few messages have.
-    """
-    parts = [head]
-    if (name := message.name) is not None:
-        parts += b',"name":', dumps(name)
-    if (version := message.version) is not None:
-        parts += b',"version":', b"%d" % version
-    if (path := message.path) is not None:
-        parts += b',"path":', dumps(path)
-    if (correlation_id := message.correlation_id) is not None:
-        parts += b',"correlationId":', dumps(correlation_id)
-    if (acknowledged := message.is_write_ack) is not None:
-        parts += b',"isWriteAck":', _FLAGS[acknowledged]
-    data = message.data
-    if data is not None:
-        text = data if data.__class__ is bytes else to_json(data)
-        if text is not None:
-            parts += b',"parsedData":', text
-    parts.append(b"}")
-    return b"".join(parts)
 
 
 #: The codec of a server, for clients that read C{requestorData} as it is.

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol import json_messages, protobuf
+from dstwist.protocol import json_fields, json_messages, protobuf
 from dstwist.protocol.constants import (
     ACTIONS,
     FIRST_TEXT_ONLY_ACTION,
@@ -206,30 +206,6 @@ class RequestTests(SynchronousTestCase):
                 self.assertEqual(SERVER.decode(payload), [Malformed(Fault.NOT_JSON, raw=payload)])
         self.assertEqual(SERVER.decode(b'{"a":"\xff"}'), [Malformed(Fault.NOT_JSON, raw=b'{"a":"\xff"}')])
 
-    def test_unreadable_value(self) -> None:
-        """
-        A write whose value cannot be read is refused as what it is, with its request for an acknowledgement.
-        """
-        head = '{"topic":5,"version":3,"name":"r","action":19,"path":"p","parsedData":'
-        tail = ',"correlationId":"7\\u0041","isWriteAck":true,"data":"?","isAck":false}'.replace("\\", "\\")
-        deep = "[" * 5000 + "]" * 5000
-        for value in (deep, '{"correlationId":"5","isWriteAck":true,"a":' + deep + "}", "{", '"\\ud800' + "\\n"):
-            [malformed] = SERVER.decode(head + value + tail)
-            assert isinstance(malformed, Malformed) and malformed.request is not None
-            request = malformed.request
-            self.assertEqual(
-                (malformed.fault, request.name, request.version, request.path, request.correlation_id),
-                (Fault.INVALID_DATA, "r", 3, "p", "7A"),
-            )
-            self.assertTrue(request.is_write_ack)
-        [malformed] = SERVER.decode((head + deep + "}").encode())
-        self.assertEqual(malformed.fault, Fault.INVALID_DATA)
-        for unreadable in (
-            '{"action":19,x,"parsedData":' + deep,
-            '{"topic":5,"x":"' + "x" * 70_000 + '","parsedData":{',
-        ):
-            self.assertEqual([result.fault for result in SERVER.decode(unreadable)], [Fault.NOT_JSON])
-
     def test_answers(self) -> None:
         """
         The answers to requests that are wrong name the request.
@@ -321,7 +297,8 @@ class RequestTests(SynchronousTestCase):
         A value that comes in both forms is read once.
         """
         texts: list[bytes | str] = []
-        self.patch(json_messages, "loads", _recording(texts))
+        for module in (json_messages, json_fields):
+            self.patch(module, "loads", _recording(texts))
         data = b'{"a":[1.5,"x",null]}'
         message = Message(RECORD, RecordAction.UPDATE, "r", data, version=1)
         payload = official(message)
@@ -368,16 +345,6 @@ class AnswerTests(SynchronousTestCase):
         for topic, action in DECLARED:
             message = fill(topic, action, contents)
             self.assertEqual(CLIENT.decode(SERVER.encode(message)), [message])
-
-    @EVERY_ACTION
-    @given(CONTENTS)
-    def test_short_ways(self, contents: dict[str, Any]) -> None:
-        """
-        The short ways for frequent messages write the same values as the tables.
-        """
-        for topic, action in DECLARED:
-            message = fill(topic, action, contents)
-            self.assertEqual(loads(SERVER.encode(message)), loads(SERVER.encode_by_table(message)))
 
     def test_no_form(self) -> None:
         """
