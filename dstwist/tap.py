@@ -59,8 +59,8 @@ class Options(TwistedOptions):
     synopsis = "[options]"
     longdesc = (
         "A realtime data server: records, events, RPC and presence for deepstream clients of all generations. "
-        "Without --config it serves them on port 6020: all clients on /deepstream, and v2/v3 clients on /deepstream-v3 "
-        "too."
+        "Without --config it serves them on port 6020: all clients on /deepstream, v2/v3 clients on /deepstream-v3 "
+        "too, and clients that speak JSON on /deepstream-json."
     )
     optParameters = [
         ["config", "c", None, "Configuration file: a config.yml of deepstream.io v2 to v10."],

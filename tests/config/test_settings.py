@@ -181,6 +181,7 @@ class ShippedTests(ConfigCase):
             self.write(f"tls/{name}", PEM)
         shutil.copy(SHIPPED / "users.yml", self.directory)
         for block in (
+            r"  # - type: ws-json\n(  #   .*\n)+",
             r"    # ssl:\n(    #   .*\n)+",
             r"# auth:\n#   - type: file\n(#     .*\n)+",
             r"# auth:\n#   - type: http\n(#     .*\n)+",
@@ -201,6 +202,9 @@ class ShippedTests(ConfigCase):
         assert settings.cluster is not None
         self.assertEqual("app:", settings.cluster.bus.channel_prefix)
         self.assertEqual(["audit"], list(settings.plugins))
+        self.assertEqual(
+            ("ws-json", "/deepstream-json"), (settings.web_sockets[-1].type, settings.web_sockets[-1].url_path)
+        )
 
     def test_users(self) -> None:
         """

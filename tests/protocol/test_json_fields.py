@@ -24,7 +24,8 @@ class FieldTests(SynchronousTestCase):
         """
         for value, expected in ((4, 4), (4.0, 4), (-1, -1), (2**31 - 1, 2**31 - 1), (-(2**31), -(2**31))):
             self.assertEqual((integer(value), type(integer(value))), (expected, int))
-        for other in (True, None, "4", 4.5, 2**31, -(2**31) - 1, 1e300, [], {}):
+        others: tuple[Any, ...] = (True, None, "4", 4.5, 2**31, -(2**31) - 1, 1e300, [], {})
+        for other in others:
             self.assertIsNone(integer(other))
 
     def test_repaired(self) -> None:
