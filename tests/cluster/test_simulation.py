@@ -39,7 +39,7 @@ from tests.cluster.simulation.world import World
 HISTORIES = 5
 
 #: In how many histories a mistake is looked for.
-MAX_HISTORIES = 100
+MAX_HISTORIES = 200
 
 
 def wrong_in(plan: str, number: int) -> dict[str, int]:
