@@ -203,6 +203,13 @@ class Logger(TwistedLogger):
         Logger._threshold = LEVELS[name]
 
     @classmethod
+    def level_name(cls) -> str:
+        """
+        The level of this process, a key of L{LEVELS}.
+        """
+        return next(name for name, level in LEVELS.items() if level is Logger._threshold)
+
+    @classmethod
     def writes(cls, level: NamedConstant) -> bool:
         """
         Whether lines of C{level} are written, as far as their number is not limited.

@@ -16,6 +16,9 @@ from typing import Any, Self
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from dstwist.admin.all_commands import all_commands
+from dstwist.admin.parts import NodeParts as AdminParts
+from dstwist.admin.server import build_admin
 from dstwist.api.api import Api
 from dstwist.api.figures import Counting
 from dstwist.api.hub import Hub
@@ -168,6 +171,23 @@ class Node(NodeService):
         figures = Counting(self.web_sockets, self._users, topics, stores.cache, cluster)
         self._hub = hub = Hub(router, user_rates, reactor, self.request_logins, self.kick, figures.count, label)
         self.api = Api(hub, hub.server)
+        administered = AdminParts(
+            settings,
+            self.web_sockets,
+            self._users,
+            topics,
+            stores,
+            tiers,
+            cluster,
+            self.request_logins,
+            hub.figures,
+            self.not_ready,
+            hub.kicked,
+            self.reload,
+            reactor,
+            label,
+        )
+        self._admin = build_admin(settings.admin, data_dir, all_commands(administered), reactor, label)
         rate = settings.limits.max_connection_rate
         accept_rate = None if rate is None else AcceptRate(rate, ports.listening, reactor)
         http = HttpSide(
@@ -314,6 +334,10 @@ class Node(NodeService):
                 reactor,
             )
             found.append(Dependency("exitOnFatalError", watch, lambda: watch.description))
+        admin = self._admin
+        if admin is not None:
+            # The last to start, and the first to stop: its commands ask the others.
+            found.append(Dependency("administration", admin, lambda: admin.description))
         return found
 
     def _started_in_turn(self, parts: Sequence[Dependency], reactor: Any) -> Dependencies:

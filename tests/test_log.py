@@ -34,6 +34,7 @@ OF_THE_OPERATOR = {
     "permission/reload.py",
     "reload/on_sighup.py",
     "process/out_of_memory.py",
+    "admin/server.py",
 }
 
 #: What other modules use of Twisted's log; no logger.

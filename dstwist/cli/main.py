@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import click
 
 from dstwist import __version__
+from dstwist.cli.admin import admin
 from dstwist.cli.backup import backup, restore
 from dstwist.cli.failure import failed
 from dstwist.cli.info import info
@@ -41,7 +42,19 @@ def main() -> None:
     """
 
 
-for command in (permissions, service, info, nginx, backup, restore, export_command, import_command, daemon, install):
+for command in (
+    admin,
+    permissions,
+    service,
+    info,
+    nginx,
+    backup,
+    restore,
+    export_command,
+    import_command,
+    daemon,
+    install,
+):
     main.add_command(command)
 
 

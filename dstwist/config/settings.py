@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dstwist.config.admin import AdminSettings, read_admin
 from dstwist.config.auth import AuthSettings, OpenSettings, read_auth
 from dstwist.config.cluster import (
     ClusterConfig,
@@ -285,6 +286,8 @@ class Settings:
     subscriptions: SubscriptionSettings = component(SubscriptionSettings)
     # Reports to the makers of the Node server. They are never sent.
     telemetry: TelemetrySettings = section(TelemetrySettings, runs=False)
+    # The administration of a running server. An addition of dstwist.
+    admin: AdminSettings = option(read_admin, AdminSettings)
     # Plug-ins that run beside the parts of the server, by name. Those of the Node server cannot run here.
     plugins: Mapping[str, PluginSettings] = option(read_plugins, dict)
     # A logo at start.

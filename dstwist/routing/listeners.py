@@ -42,7 +42,7 @@ Only subscribers of records are told whether their name has a provider (SUBSCRIP
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
@@ -82,6 +82,7 @@ class ListenerRegistry:
     """
     The listeners of one topic.
 
+    @ivar topic: the topic.
     @ivar offered: the names that listeners are offered or provide.
     @param announce: tell subscribers when their name gets or loses its provider.
     @param permission: decides which names a listener may be told; C{None} if everything is permitted.
@@ -105,7 +106,7 @@ class ListenerRegistry:
         choose: Choose = random.choice,
         cluster: ClusterNode | None = None,
     ) -> None:
-        self._topic = topic
+        self.topic = self._topic = topic
         self._actions = actions = ACTIONS[topic]
         self._settings = settings
         self._registrations = Registrations()
@@ -230,6 +231,20 @@ class ListenerRegistry:
     def names_of(self, connection: IRequester) -> list[str]:
         listener = self._listeners.get(connection)
         return [] if listener is None else list(listener.patterns)
+
+    def registrations(self) -> Iterator[Registration]:
+        """
+        All registrations. They may change while the caller goes through them.
+        """
+        for listener in list(self._listeners.values()):
+            yield from list(listener.patterns.values())
+
+    def provider_of(self, name: str) -> Registration | None:
+        """
+        The registration that provides C{name}; C{None} if no client of this node does.
+        """
+        registration = self._assignment.holder(name)
+        return registration if registration is not None and name in registration.provides else None
 
     def _registrations_of(self, connection: IRequester) -> Iterable[Registration]:
         listener = self._listeners.get(connection)

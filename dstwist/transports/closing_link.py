@@ -96,6 +96,13 @@ class ClosingLink(WebSocketServerProtocol):
         """
         return None if self.connection is None else self.connection.user
 
+    @property
+    def waiting_bytes(self) -> int:
+        """
+        How many bytes wait because the client does not read.
+        """
+        return 0 if self._outbox is None else self._outbox.counted
+
     def close(self, code: int, reason: str) -> None:
         self.connection = None
         # Autobahn's sendClose() refuses most codes.

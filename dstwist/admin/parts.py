@@ -1,0 +1,46 @@
+"""
+The parts of the node that commands look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from dstwist.api.figures import Figures
+from dstwist.cluster.node import ClusterNode
+from dstwist.config.settings import Settings
+from dstwist.connections.request_logins import RequestLogins
+from dstwist.connections.users import UserRegistry
+from dstwist.services.topics import Topics
+from dstwist.store.from_settings import Stores
+from dstwist.store.tiers import TieredStore
+from dstwist.transports.websocket_factory import WebSocketFactory
+
+
+class NodeParts(NamedTuple):
+    """
+    One node.
+
+    @ivar web_sockets: by path.
+    @ivar figures: gives the figures of the node.
+    @ivar not_ready: gives the reason why clients should use another server.
+    @ivar kick_handles: closes the handles of the API that have logged in as a user.
+    @ivar reload: reads certificates, users and rules again.
+    @ivar label: the label of the node, for logs.
+    """
+
+    settings: Settings
+    web_sockets: Mapping[str, WebSocketFactory]
+    users: UserRegistry
+    topics: Topics
+    stores: Stores
+    tiers: TieredStore
+    cluster: ClusterNode | None
+    request_logins: RequestLogins
+    figures: Callable[[], Figures]
+    not_ready: Callable[[], str | None]
+    kick_handles: Callable[[str, str], int]
+    reload: Callable[[], bool]
+    clock: Any
+    label: str = ""

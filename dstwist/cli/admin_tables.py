@@ -1,0 +1,86 @@
+"""
+The answers of an administration as text for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dstwist.log import shown
+
+#: The longest text of a cell.
+MAX_CELL = 60
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def cell(value: Any) -> str:
+    """
+    A value in a table. Names of clients have no control characters here.
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = str(value)
+    return shown(text, MAX_CELL - 3) + "..." if len(text) > MAX_CELL else shown(text, MAX_CELL)
+
+
+def table(titles: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """
+    The lines of a table.
+
+    @param titles: the titles of the columns, by the fields of the rows.
+    """
+    if not rows:
+        return ["none"]
+    cells = [list(titles.values())] + [[cell(row.get(field)) for field in titles] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def facts(pairs: Iterable[tuple[str, Any]]) -> list[str]:
+    """
+    The lines of a list of names and values.
+    """
+    pairs = list(pairs)
+    width = max(len(name) for name, _ in pairs)
+    return [
+        f"{name.ljust(width)}  {cell(value) if not isinstance(value, str) else shown(value, 200)}"
+        for name, value in pairs
+    ]
+
+
+def page(titles: Mapping[str, str], rows: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> list[str]:
+    """
+    The lines of a table that is a page of a longer one.
+    """
+    lines = table(titles, rows)
+    if answer["next"] is not None:
+        lines.append(f"{len(rows)} of {answer['total']}; the next ones: --after '{shown(answer['next'])}'")
+    return lines
+
+
+def size(count: int | None) -> str | None:
+    """
+    A number of bytes.
+    """
+    if count is None:
+        return None
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{value:.1f} {_UNITS[unit]}" if unit else f"{count} B"
+
+
+def duration(seconds: float | None) -> str | None:
+    """
+    A time in seconds.
+    """
+    if seconds is None:
+        return None
+    whole = int(seconds)
+    days, rest = divmod(whole, 86400)
+    text = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{days} d {text}" if days else text

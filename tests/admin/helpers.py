@@ -1,0 +1,126 @@
+"""
+A node in memory, and an operator at its administration.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.node import Node
+from tests.logs import Lines
+from tests.nodes.client import MemoryClient
+from tests.transports.helpers import PushTransport
+from tests.transports.http_helpers import Answer
+
+#: No file is made there: the reactor is in memory.
+SOCKET = "/run/dstwist-test/admin.sock"
+
+
+class Reply(NamedTuple):
+    """
+    An answer, read.
+    """
+
+    status: int
+    value: Any
+
+
+class Operator:
+    """
+    A program at one of the ports of an administration.
+    """
+
+    def __init__(self, factory: Any) -> None:
+        self.transport = PushTransport()
+        self.connection = factory.buildProtocol(None)
+        self.connection.makeConnection(self.transport)
+
+    def send(self, method: str, target: str, body: bytes = b"", *headers: str) -> None:
+        """
+        Send a request.
+        """
+        head = [f"{method} {target} HTTP/1.1", "Host: localhost", *headers, f"Content-Length: {len(body)}", "", ""]
+        self.connection.dataReceived("\r\n".join(head).encode() + body)
+
+    def reply(self) -> Reply | None:
+        """
+        The answer that has come; C{None} if there is none yet.
+        """
+        data = self.transport.take()
+        if not data:
+            return None
+        answer = Answer(data)
+        text = answer.body.decode()
+        is_json = answer.headers["content-type"].startswith("application/json")
+        return Reply(answer.status, json.loads(text) if is_json else text)
+
+
+class AdminTestCase(SynchronousTestCase):
+    """
+    A node with an administration.
+    """
+
+    def setUp(self) -> None:
+        self.reactor: Any = self.make_reactor()
+        self.lines = Lines(self)
+        self.nodes: list[Node] = []
+
+    def make_reactor(self) -> Any:
+        return MemoryReactorClock()
+
+    def tearDown(self) -> None:
+        stops = [node.stop() for node in self.nodes]
+        self.reactor.advance(0)
+        self.reactor.advance(60)
+        for stopped in stops:
+            self.successResultOf(stopped)
+
+    def started(self, **config: Any) -> Node:
+        """
+        A node that runs.
+        """
+        config.setdefault("admin", {"socket": SOCKET})
+        node = Node.from_config(config, reactor=self.reactor, listen=["tcp:6020"])
+        self.nodes.append(node)
+        self.successResultOf(node.start())
+        return node
+
+    def client(self, node: Node, user: str = "ann", generation: str = "v4") -> MemoryClient:
+        client = MemoryClient(node, generation)
+        client.log_in(user)
+        return client
+
+    def begin(self, target: str, method: str = "GET", body: bytes = b"") -> Operator:
+        """
+        Send a request to the node that was started last.
+        """
+        operator = Operator(self.reactor.unixServers[-1][1])
+        operator.send(method, target, body)
+        return operator
+
+    def get(self, command: str, **values: Any) -> Reply:
+        """
+        The answer to a command that changes nothing.
+        """
+        query = f"?{urlencode(values)}" if values else ""
+        return self._done(self.begin(f"/{command}{query}"))
+
+    def post(self, command: str, **values: Any) -> Reply:
+        """
+        The answer to a command that changes the server.
+        """
+        return self._done(self.begin(f"/{command}", "POST", json.dumps(values).encode()))
+
+    def _done(self, operator: Operator) -> Reply:
+        reply = operator.reply()
+        if reply is None:
+            # Work in time slices may need a turn more.
+            self.reactor.advance(0)
+            reply = operator.reply()
+        assert reply is not None, "no answer"
+        return reply

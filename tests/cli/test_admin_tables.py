@@ -1,0 +1,56 @@
+"""
+Tables for people.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.cli.admin_tables import MAX_CELL, cell, duration, facts, page, size, table
+
+
+class TableTests(SynchronousTestCase):
+    """
+    Rows and columns.
+    """
+
+    def test_columns(self) -> None:
+        """
+        Columns are as wide as their longest text.
+        """
+        rows: list[dict[str, object]] = [{"a": 1, "b": None}, {"a": "long", "b": True}]
+        self.assertEqual(table({"a": "A", "b": "BEE"}, rows), ["A     BEE", "1     -", "long  yes"])
+        self.assertEqual(table({"a": "A"}, []), ["none"])
+
+    def test_cells(self) -> None:
+        """
+        A long text is cut, and control characters are replaced.
+        """
+        self.assertEqual(cell("a\x1b[1m\nb"), "a?[1m?b")
+        self.assertEqual(cell("x" * MAX_CELL), "x" * MAX_CELL)
+        self.assertEqual(cell("x" * (MAX_CELL + 1)), "x" * (MAX_CELL - 3) + "...")
+
+    def test_page(self) -> None:
+        """
+        A page that is not the last one names the next.
+        """
+        rows = [{"a": 1}]
+        self.assertEqual(page({"a": "A"}, rows, {"next": None, "total": 1}), ["A", "1"])
+        self.assertEqual(page({"a": "A"}, rows, {"next": "1", "total": 2})[2], "1 of 2; the next ones: --after '1'")
+
+    def test_facts(self) -> None:
+        """
+        Names and values stand in two columns.
+        """
+        self.assertEqual(facts([("a", 1), ("name", "x")]), ["a     1", "name  x"])
+
+    def test_sizes(self) -> None:
+        """
+        Bytes and seconds are shown in units for people.
+        """
+        self.assertEqual(
+            [size(n) for n in (None, 0, 1023, 1024, 1 << 30)], [None, "0 B", "1023 B", "1.0 KiB", "1.0 GiB"]
+        )
+        self.assertEqual(
+            [duration(n) for n in (None, 0, 3661.9, 86400 * 2 + 5)], [None, "0:00:00", "1:01:01", "2 d 0:00:05"]
+        )
