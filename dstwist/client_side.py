@@ -5,12 +5,14 @@ All that clients reach, as the start and the stop of a node see it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from twisted.internet.defer import gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.api.hub import Hub
 from dstwist.config.settings import Settings
+from dstwist.connections.client_drain import ClientDrain
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.http_side import HttpSide
 from dstwist.limits.admission import Admission
@@ -20,9 +22,13 @@ from dstwist.protocol.closing import GOING_AWAY
 from dstwist.services.topics import Topics
 from dstwist.transports.accept_rate import AcceptRate
 from dstwist.transports.ports import Ports, where
+from dstwist.transports.websocket import WebSocketLink
 from dstwist.transports.websocket_factory import WebSocketFactory
 
 _log = OperatorLogger()
+
+#: What clients are told when the server closes their connections because it stops.
+_REASON = "server shutting down"
 
 
 def _say(text: str, **fields: object) -> None:
@@ -35,6 +41,8 @@ class ClientSide:
 
     @param paths: by path, which clients are served there, for the log.
     @param http: the factories of the ports, and the requests that are no WebSockets.
+    @param label: the label of the node, for logs.
+    @ivar drain: sends the clients away in small groups.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class ClientSide:
         accept_rate: AcceptRate | None,
         application: Hub,
         clock: IReactorTime,
+        label: str = "",
     ) -> None:
         self._settings = settings
         self._application = application
@@ -64,13 +73,15 @@ class ClientSide:
         self._request_logins = request_logins
         self._accept_rate = accept_rate
         self._clock = clock
+        self._stopping = False
+        self.drain = ClientDrain(self._clients, self._send_away, self._refuse_while_draining, clock, label)
 
     @property
-    def refusing(self) -> bool:
+    def refusal(self) -> str | None:
         """
-        Whether new WebSockets are refused.
+        Why new WebSockets are refused; C{None} if they are not. Any client may see the text.
         """
-        return self._http.refusing
+        return "the server is stopping" if self._stopping else self.drain.state
 
     def bind(self) -> None:
         """
@@ -106,8 +117,11 @@ class ClientSide:
 
     def refuse(self) -> None:
         """
-        Refuse new WebSockets and HTTP requests, and leave new connections at sockets of systemd to the next server.
+        The node stops: refuse new WebSockets and HTTP requests, and leave new connections at sockets of systemd to the
+        next server.
         """
+        self._stopping = True
+        self.drain.stop()
         self._http.refuse("The server is stopping.")
         self._ports.let_go()
 
@@ -118,7 +132,7 @@ class ClientSide:
         """
         self._topics.disconnecting()
         for factory in self._web_sockets:
-            factory.close(GOING_AWAY, "server shutting down")
+            factory.close(GOING_AWAY, _REASON)
         drained = gatherResults([self._http.drain(), *(factory.drained() for factory in self._web_sockets)])
         late: IDelayedCall = self._clock.callLater(timeout, self._drop)
         await drained
@@ -131,6 +145,19 @@ class ClientSide:
         """
         self._application.stop()
         await self._topics.stop()
+
+    def _clients(self) -> list[Any]:
+        return [link for factory in self._web_sockets for link in factory.links]
+
+    def _send_away(self, link: WebSocketLink) -> None:
+        connection: Any = link.connection
+        if connection is not None:
+            self._topics.sending_away(connection)
+        link.end(GOING_AWAY, _REASON)
+
+    def _refuse_while_draining(self) -> None:
+        # Connections at sockets of systemd are still accepted: the next server comes only when this one has ended.
+        self._http.refuse_web_sockets("The server is draining.")
 
     def _drop(self) -> None:
         _log.warn("INFO | some clients did not close in time, dropping them", event="INFO")

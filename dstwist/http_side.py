@@ -126,19 +126,18 @@ class HttpSide:
             where = "" if api.port is None else f" of port {api.port}"
             yield f"Listening for HTTP requests on path {api.post_path}{where}"
 
-    @property
-    def refusing(self) -> bool:
-        """
-        Whether new clients are refused.
-        """
-        return self.factory.refusal is not None
-
     def accept(self) -> None:
         """
         Accept connections from now on.
         """
         for factory in self._factories:
             factory.accept()
+
+    def refuse_web_sockets(self, text: str) -> None:
+        """
+        Refuse new WebSockets with C{text}; other requests are served.
+        """
+        self.factory.refuse(Refusal(503, text))
 
     def refuse(self, text: str) -> None:
         """

@@ -4,18 +4,19 @@ The order in which the parts of a node start and stop.
 ==========================================================  ========================================================
 start                                                       stop
 ==========================================================  ========================================================
-1. The log limit works                                      1. New WebSockets are refused. Sockets of systemd are
-2. The log gets version, file and notes of configuration       left to the next server
-3. The ports are bound, if they are not bound already       2. Files are no longer watched
-4. Files are watched: certificates, rules, users            3. A start that is under way is cancelled
-5. The dependencies start one after the other: storage,     4. The other nodes take over what this one decides
-   cache, authentication, cluster                           5. WebSockets are closed, and get C{shutdownTimeout}
-6. The application may use C{Node.api}                      6. The plug-ins stop in the reverse order
-7. The plug-ins start in the order of the configuration     7. The handles of C{Node.api} are closed
-8. The log gets the warnings of L{dstwist.startup_checks}   8. The records wait until the stores have all writes
-9. The ports accept connections                             9. The dependencies stop in the reverse order
-                                                            10. The ports are closed; HTTP is served until now
-                                                            11. The log limit ends
+1. The log limit works                                      1. Clients are sent away in groups, for C{drainTime}
+2. The log gets version, file and notes of configuration    2. New WebSockets are refused. Sockets of systemd are
+3. The ports are bound, if they are not bound already          left to the next server
+4. Files are watched: certificates, rules, users            3. Files are no longer watched
+5. The dependencies start one after the other: storage,     4. A start that is under way is cancelled
+   cache, authentication, cluster                           5. The other nodes take over what this one decides
+6. The application may use C{Node.api}                      6. WebSockets are closed, and get C{shutdownTimeout}
+7. The plug-ins start in the order of the configuration     7. The plug-ins stop in the reverse order
+8. The log gets the warnings of L{dstwist.startup_checks}   8. The handles of C{Node.api} are closed
+9. The ports accept connections                             9. The records wait until the stores have all writes
+                                                            10. The dependencies stop in the reverse order
+                                                            11. The ports are closed; HTTP is served until now
+                                                            12. The log limit ends
 ==========================================================  ========================================================
 
 Always true:
@@ -37,6 +38,7 @@ from twisted.python.failure import Failure
 from dstwist import __version__
 from dstwist.client_side import ClientSide
 from dstwist.config.settings import Settings
+from dstwist.connections.client_drain import GROUP_SECONDS
 from dstwist.dependencies import Dependencies, independent
 from dstwist.errors import DstwistError, StartError, StoppedError
 from dstwist.limits.log_lines import LogLimit
@@ -160,7 +162,7 @@ class Lifecycle:
         """
         # Once for the hand-over, once for the clients, once for their last requests.
         own = (2 if self._hand_over is None else 3) * self._settings.shutdown_timeout
-        return own + self._plugins.longest_stop + self._dependencies.longest_stop
+        return self._settings.drain_time + own + self._plugins.longest_stop + self._dependencies.longest_stop
 
     def bind(self) -> None:
         """
@@ -264,6 +266,7 @@ class Lifecycle:
 
     async def _do_stop(self) -> None:
         steps: list[tuple[str, Callable[[], object]]] = [
+            ("the drain", self._drain),
             ("refusing clients", self._client_side.refuse),
             *(("a watch of files", watcher.stop) for watcher in self._watchers),
             ("the start", self._cancel_start),
@@ -285,6 +288,18 @@ class Lifecycle:
         if self._log_limit is not None:
             self._log_limit.stop()
         _say("dstwist stopped")
+
+    async def _drain(self) -> None:
+        seconds = self._settings.drain_time
+        if not seconds:
+            return
+        # A node that does not accept clients yet has none, and goes on at once.
+        self._client_side.drain.begin(seconds)
+        try:
+            await self._client_side.drain.over().addTimeout(seconds + GROUP_SECONDS, self._clock)
+        except TimeoutError:
+            # An operator has begun a longer drain before the stop.
+            pass
 
     async def _hand_over_in_time(self) -> None:
         if self._hand_over is None:

@@ -85,6 +85,7 @@ class Node(NodeService):
     @ivar factory: the factory of all connections.
     @ivar web_sockets: by path, the factory of the WebSockets that the connections become.
     @ivar reloads: the parts that L{reload} reads again.
+    @ivar drain: sends the clients away in small groups: C{drain.begin(seconds)}.
     @ivar request_logins: decides on logins of single requests. Requesters without a connection log in by
         C{request_logins.login(HandshakeData(...), credentials)}. The Deferred gives a
         L{dstwist.connections.login.LoginDecision}, and the requester cancels it if it goes before that.
@@ -228,7 +229,9 @@ class Node(NodeService):
             accept_rate,
             hub,
             reactor,
+            label,
         )
+        self.drain = self._client_side.drain
         self._lifecycle = Lifecycle(
             settings,
             self._watchers(rules, logins, reactor),
@@ -411,9 +414,9 @@ class Node(NodeService):
         """
         Why clients should connect to another server; C{None} if there is no reason. Any client may see the text.
         """
-        if self._client_side.refusing:
-            return "the server is stopping"
-        problem = None if self._cluster is None else self._cluster.not_ready()
+        problem = self._client_side.refusal
+        if problem is None and self._cluster is not None:
+            problem = self._cluster.not_ready()
         return problem or self._stores.not_ready()
 
     @property

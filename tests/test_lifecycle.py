@@ -10,10 +10,28 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from dstwist.config.settings import Settings
+from dstwist.connections.client_drain import GROUP_SECONDS
 from dstwist.dependencies import Dependencies, Dependency
 from dstwist.errors import StartError, StoppedError, StoreError
 from dstwist.lifecycle import Lifecycle, Watcher
 from tests.test_dependencies import FakePart, PartsTestCase
+
+
+class FakeDrain:
+    """
+    Notes when it begins. C{ending} fires when it is over.
+    """
+
+    def __init__(self, calls: list[str]) -> None:
+        self._calls = calls
+        self.ending: Deferred[None] = Deferred()
+
+    def begin(self, seconds: float) -> bool:
+        self._calls.append(f"drain for {seconds:g} s")
+        return True
+
+    def over(self) -> Deferred[None]:
+        return self.ending
 
 
 class FakeClientSide:
@@ -23,6 +41,7 @@ class FakeClientSide:
 
     def __init__(self, calls: list[str]) -> None:
         self._calls = calls
+        self.drain = FakeDrain(calls)
         self.records: Deferred[None] = succeed(None)
 
     def bind(self) -> None:
@@ -61,12 +80,12 @@ class LifeTests(PartsTestCase):
         self.hand_over: Callable[[], Deferred[None]] | None = None
         self.make()
 
-    def make(self, label: str = "") -> None:
+    def make(self, label: str = "", drain_time: float = 0.0) -> None:
         client_side: Any = FakeClientSide(self.calls)
         self.client_side = client_side
         watcher = Watcher(self.watch, self.unwatch)
         notes = ("CONFIG | x has no effect", "CONFIG_TRANSFORM | Loaded content from a")
-        settings = Settings(source="a.yml", notes=notes)
+        settings = Settings(source="a.yml", notes=notes, drain_time=drain_time)
         self.plugin = FakePart("plugin", self.calls)
         self.plugin.starting = succeed(None)
         plugins = Dependencies([Dependency("plugin", self.plugin, lambda: "mine")], 2.0, 3.0, self.clock)
@@ -135,6 +154,47 @@ class LifeTests(PartsTestCase):
         """
         self.assertEqual(self.life.longest_start, 4 * 2.0)
         self.assertEqual(self.life.longest_stop, 2 * 10.0 + 4 * 3.0)
+
+    def draining(self) -> Deferred[None]:
+        """
+        Stop a node that has started and has a drainTime.
+        """
+        self.make(drain_time=30.0)
+        self.life.start()
+        self.storage.starting.callback(None)
+        self.cache.starting.callback(None)
+        del self.calls[:]
+        return self.life.stop()
+
+    def test_drain(self) -> None:
+        """
+        With C{drainTime}, clients are sent away before anything else of the stop.
+        """
+        stopped = self.draining()
+        self.assertEqual(self.calls, ["drain for 30 s"])
+        self.client_side.drain.ending.callback(None)
+        self.successResultOf(stopped)
+        self.assertEqual(self.calls[1:4], ["refuse", "do not watch", "disconnect"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_longer_drain(self) -> None:
+        """
+        A drain that an operator began before the stop, and that takes longer, does not delay it any more.
+        """
+        stopped = self.draining()
+        self.clock.advance(30.0)
+        self.assertNoResult(stopped)
+        self.clock.advance(GROUP_SECONDS)
+        self.successResultOf(stopped)
+        self.assertIn("disconnect", self.calls)
+
+    def test_longest_with_drain(self) -> None:
+        """
+        A stop may take C{drainTime} longer.
+        """
+        without = self.life.longest_stop
+        self.make(drain_time=30.0)
+        self.assertEqual(self.life.longest_stop, without + 30.0)
 
     def test_records_not_in_time(self) -> None:
         """

@@ -27,6 +27,7 @@ OF_THE_OPERATOR = {
     "startup_checks.py",
     "limits/log_lines.py",
     "client_side.py",
+    "connections/client_drain.py",
     "dependencies.py",
     "lifecycle.py",
     "process/log_file.py",

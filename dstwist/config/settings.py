@@ -259,6 +259,8 @@ class Settings:
     permission: PermissionSettings = option(read_permission, PermissionSettings())
     # How long stopping may take before connections are aborted. An addition of dstwist.
     shutdown_timeout: float = milliseconds(10000, minimum=0)
+    # How long a stop sends clients away in small groups, before it closes the others. An addition of dstwist.
+    drain_time: float = milliseconds(0, minimum=0)
 
     # Remote procedure calls.
     rpc: RpcSettings = section(RpcSettings)

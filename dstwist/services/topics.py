@@ -22,7 +22,7 @@ from typing import Any
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import Settings
 from dstwist.connections.users import UserRegistry
-from dstwist.interfaces import IPermission, ITopicService
+from dstwist.interfaces import IPermission, IRequester, ITopicService
 from dstwist.limits.budgets import Budget
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.permission.denials import Denials
@@ -53,6 +53,7 @@ class Topics:
     records: RecordService | None = None
     listeners: list[ListenerRegistry] = field(default_factory=list)
     subscriptions: dict[Topic, SubscriptionRegistry] = field(default_factory=dict)
+    rpc: RpcService | None = None
     stop_before_closing: list[RpcService | PresenceService] = field(default_factory=list)
 
     def disconnecting(self) -> None:
@@ -62,6 +63,13 @@ class Topics:
         """
         for service in self.stop_before_closing:
             service.stop()
+
+    def sending_away(self, client: IRequester) -> None:
+        """
+        The server closes the connection of C{client} right after this, and goes on.
+        """
+        if self.rpc is not None:
+            self.rpc.sending_away(client)
 
     async def stop(self) -> None:
         """
@@ -160,7 +168,7 @@ class TopicBuilder:
         service = RpcService(
             providers, self._settings.rpc, self._reactor, room=self._pending_bytes, cluster=self._cluster
         )
-        self._topics.by_topic[Topic.RPC] = service
+        self._topics.by_topic[Topic.RPC] = self._topics.rpc = service
         self._topics.stop_before_closing.append(service)
         self._topics.grant_types.append(GrantType(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
 

@@ -247,11 +247,12 @@ class OptionTests(ConfigCase):
         Names, features, the times of listening and of stopping are as the file says, in seconds.
         """
         settings = self.load(
-            "serverName: one\nshutdownTimeout: 0e3\nenabledFeatures: {rpc: false, monitoring: true}\n"
+            "serverName: one\nshutdownTimeout: 0e3\ndrainTime: 500\nenabledFeatures: {rpc: false, monitoring: true}\n"
             "listen: {shuffleProviders: false, responseTimeout: 250, rematchInterval: 1001, matchCooldown: 0,"
             " maxPatternLength: 10, maxPatterns: 20}"
         )
         self.assertEqual(("one", 0.0), (settings.server_name, settings.shutdown_timeout))
+        self.assertEqual(0.5, settings.drain_time)
         self.assertEqual((True, True, False, True, True), tuple(vars(settings.features).values()))
         self.assertEqual((False, 0.25, 1.001, 0.0, 10, 20), tuple(vars(settings.listen).values()))
         self.assertEqual(os.path.join(self.directory, "config.yml"), settings.source)

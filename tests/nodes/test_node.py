@@ -9,7 +9,7 @@ import weakref
 from itertools import permutations
 from typing import Any
 
-from twisted.internet.defer import fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
@@ -401,6 +401,78 @@ class LifeTests(NodeTestCase):
         self.assertIsNone(node.factory.buildProtocol(None))
         self.turn()
         self.assertFalse(self.reactor.getDelayedCalls())
+
+    def ask(self, node: Node, request: bytes) -> bytes:
+        """
+        What the port answers.
+        """
+        connection: Any = node.factory.buildProtocol(None)
+        transport = StringTransportWithDisconnection()
+        transport.protocol = connection
+        connection.makeConnection(transport)
+        connection.dataReceived(request)
+        return bytes(transport.value())
+
+    def test_drain(self) -> None:
+        """
+        A node that drains is not ready, refuses new WebSockets, and sends its clients away one after the other. Its
+        port stays open, and it serves the clients that are left.
+        """
+        node = self.start()
+        clients = [self.client(node, generation) for generation in ("v3", "v4")]
+        self.assertTrue(node.drain.begin(60))
+        self.assertEqual(node.not_ready(), "the server sends its clients away, within 60 s")
+        self.assertIn(b"503", self.ask(node, b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n").split(b"\r\n")[0])
+        upgrade = b"GET /deepstream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\r\n"
+        self.assertIn(b"The server is draining.", self.ask(node, upgrade))
+        self.reactor.pump([0.1] * 300)
+        (left,) = [client for client in clients if client.heard() is not None and client.closed is None]
+        left.subscribe("news")
+        self.turn()
+        self.assertEqual(len(left.heard()), 1)
+        self.reactor.pump([0.1] * 300)
+        for client in clients:
+            client.heard()
+            self.assertEqual(client.closed, (1001, "server shutting down"))
+        self.assertEqual(node.not_ready(), "the server has sent its clients away")
+        stopped = node.stopService()
+        self.assertEqual(node.not_ready(), "the server is stopping")
+        self.reactor.advance(CLOSE_TIMEOUT)
+        self.successResultOf(stopped)
+        self.assertFalse(self.reactor.getDelayedCalls())
+
+    def test_drain_time(self) -> None:
+        """
+        With C{drainTime}, a stop drains the node first.
+        """
+        node = self.start(Settings(drain_time=10))
+        client = self.client(node, "v4")
+        stopped = node.stopService()
+        self.reactor.pump([0.1] * 99)
+        client.heard()
+        self.assertIsNone(client.closed)
+        self.reactor.pump([0.1] * 2)
+        client.heard()
+        self.assertEqual(client.closed, (1001, "server shutting down"))
+        client.transport.loseConnection()
+        self.successResultOf(stopped)
+
+    def test_drain_tells_caller(self) -> None:
+        """
+        A client of v3 that is sent away is told that its call will have no answer.
+        """
+        node = self.start()
+        # The provider is not sent away.
+        node.api.rpc.provide("add", lambda request: Deferred())
+        caller = self.client(node, "v3")
+        caller.say(Message(Topic.RPC, RpcAction.REQUEST, "add", b"1", correlation_id="c1"))
+        self.turn()
+        caller.heard()
+        node.drain.begin(0)
+        self.turn()
+        self.assertEqual([message.action for message in caller.heard()], [RpcAction.RESPONSE_TIMEOUT])
+        self.assertEqual(caller.closed, (1001, "server shutting down"))
+        node.stopService()
 
     def test_w58_flush_before_close(self) -> None:
         """

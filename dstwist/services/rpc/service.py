@@ -136,21 +136,29 @@ class RpcService:
 
     def stop(self) -> None:
         """
-        Forget all calls, because all clients are about to be told that the server stops. Clients that would never call
-        back their application get RESPONSE_TIMEOUT, since the provider may have executed the procedure. Other clients
-        get nothing. From now on no procedure has a provider: the application that embeds the node still makes requests.
+        Forget all calls, because all clients are about to be told that the server stops. From now on no procedure has a
+        provider: the application that embeds the node still makes requests.
         """
         self._stopped = True
-        for requester, requestor in self._requestors.items():
-            if requester.dialect.forgets_calls_when_offline:
-                for call in requestor.calls.values():
-                    self._calls.fail(call, RpcAction.RESPONSE_TIMEOUT)
+        for requester in self._requestors:
+            self.sending_away(requester)
         if self._remote_providers is not None and self._remote_requestors is not None:
             self._remote_providers.stop()
             self._remote_requestors.stop()
         self._calls.stop()
         self._local.stop()
         self._requestors.clear()
+
+    def sending_away(self, requester: IRequester) -> None:
+        """
+        The server closes the connection of C{requester} right after this. A client that would never call back its
+        application gets RESPONSE_TIMEOUT for its calls, since the provider may have executed the procedure. Other
+        clients get nothing.
+        """
+        requestor = self._requestors.get(requester)
+        if requestor is not None and requester.dialect.forgets_calls_when_offline:
+            for call in requestor.calls.values():
+                self._calls.fail(call, RpcAction.RESPONSE_TIMEOUT)
 
     # -- calls of clients
 

@@ -189,6 +189,22 @@ class CallTests(RpcTestCase):
         self.assertEqual(old.take(), [failed(RpcAction.RESPONSE_TIMEOUT, call_id) for call_id in ("a", "b")])
         self.assertEqual((self.requestor.take(), provider.take()), ([], []))
 
+    def test_sending_away_tells_caller(self) -> None:
+        """
+        A client of v2 or v3 whose connection the server closes is told of each call that has no answer. Other calls go
+        on.
+        """
+        provider, old, other = self.provider(), self.connect("old", dialect=TEXT), self.connect("b", dialect=TEXT)
+        for call_id, requestor in (("a", old), ("b", self.requestor), ("c", other)):
+            self.request(call_id, requestor=requestor)
+        for client in (old, self.requestor, provider, self.connect("idle", dialect=TEXT)):
+            self.service.sending_away(client)
+        self.assertEqual(old.take(), [failed(RpcAction.RESPONSE_TIMEOUT, "a")])
+        self.assertEqual((self.requestor.take(), other.take()), ([], []))
+        old.close()
+        self.say(provider, RpcAction.RESPONSE, call_id="c", data=b"1")
+        self.assertEqual(len(other.take()), 1)
+
 
 @for_each_requester
 class AnswerTests(RpcTestCase):
