@@ -116,6 +116,9 @@ class Dialect:
         if the deletion fails. So a refusal ends its subscription, too.
     @ivar reads_once: a client that requests a record and its subscription at the same time ignores the data that
         come with the subscription (L{dstwist.services.record.recent_reads}).
+    @ivar drops_copies_ahead: a client that resubscribes, and has written meanwhile, takes a version that is lower than
+        that of its copy for the sign of a deletion, and drops the record. An answer without a version makes it read the
+        record (L{dstwist.services.record.early_writes}).
     @ivar has_its_own_paths: in some records, a path leads to another place for the client than for the server
         (L{dstwist.protocol.paths.write_at}).
     @ivar carries_every_name: a name may contain the characters that end a field or a message of the text protocol
@@ -153,6 +156,7 @@ class Dialect:
     hears_by_update_errors: bool
     lets_go_of_what_it_deletes: bool
     reads_once: bool
+    drops_copies_ahead: bool
     has_its_own_paths: bool
     carries_every_name: bool
     acked_writes_create: bool
@@ -186,6 +190,7 @@ TEXT = Dialect(
     hears_by_update_errors=False,
     lets_go_of_what_it_deletes=True,
     reads_once=False,
+    drops_copies_ahead=False,
     has_its_own_paths=True,
     carries_every_name=False,
     acked_writes_create=False,
@@ -236,6 +241,7 @@ PROTOBUF = Dialect(
     hears_by_update_errors=False,
     lets_go_of_what_it_deletes=False,
     reads_once=True,
+    drops_copies_ahead=False,
     has_its_own_paths=False,
     carries_every_name=True,
     acked_writes_create=True,
@@ -267,7 +273,12 @@ PROTOBUF = Dialect(
 
 #: The official JavaScript client of the v4+ generation.
 JAVASCRIPT = replace(
-    PROTOBUF, name="protobuf, javascript", merges_on_news=True, takes_patches=True, hears_by_update_errors=True
+    PROTOBUF,
+    name="protobuf, javascript",
+    merges_on_news=True,
+    takes_patches=True,
+    hears_by_update_errors=True,
+    drops_copies_ahead=True,
 )
 
 #: A client of a third party that sends its library's name: it was written from the protocol, which has PATCH_MULTI.

@@ -142,7 +142,7 @@ class TopicBuilder:
 
     def _build_records(self) -> None:
         subscriptions, listeners = self._registries(Topic.RECORD, announce=True)
-        self._topics.by_topic[Topic.RECORD] = self._topics.records = RecordService(
+        service = RecordService(
             subscriptions,
             listeners,
             self._cluster,
@@ -153,6 +153,8 @@ class TopicBuilder:
             self._pending_bytes,
             self._denials,
         )
+        self._topics.by_topic[Topic.RECORD] = self._topics.records = service
+        self._users.observe_connections(service.logged_in, service.logged_out)
         self._topics.grant_types += (
             GrantType(subscriptions, Topic.RECORD, RecordAction.READ, RecordAction.SUBSCRIBECREATEANDREAD),
             GrantType(listeners, Topic.RECORD, RecordAction.LISTEN, RecordAction.LISTEN),

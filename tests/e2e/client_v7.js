@@ -7,7 +7,7 @@ const { createRequire } = require('module')
 // The directory in which another version of the client is installed (make old-clients). Version 4 exports the class itself.
 const library = (process.env.CLIENT_V7 ? createRequire(process.env.CLIENT_V7 + '/') : require)('@deepstream/client')
 const DeepstreamClient = library.DeepstreamClient || library
-const { TOPIC } = require('@deepstream/protobuf/dist/types/all')
+const { TOPIC, RECORD_ACTION } = require('@deepstream/protobuf/dist/types/all')
 
 // What clients from 7.1 on send for several paths in one step.
 const PATCH_MULTI = 35
@@ -33,6 +33,17 @@ exports.make = (url, options) => {
     unsent () {
       const loading = client.record.names().filter((name) => client.record.recordCores.get(name).recordState === 'LOADING_OFFLINE')
       return bulks.flatMap((bulk) => [...bulk.subscribeNames, ...bulk.unsubscribeNames]).concat(loading)
+    },
+    // Call back once, in the turn in which the client has sent its next SUBSCRIBEANDHEAD.
+    afterResubscribing (callback) {
+      const send = connection.sendMessage
+      connection.sendMessage = (message) => {
+        send.call(connection, message)
+        if (message.topic === TOPIC.RECORD && message.action === RECORD_ACTION.SUBSCRIBEANDHEAD) {
+          connection.sendMessage = send
+          callback()
+        }
+      }
     },
     core: (object) => object.record,
     // The part that all handles to a record share: handles lose their events when another one is discarded.

@@ -131,6 +131,13 @@ module.exports = {
     else object.set(path, unspell(text))
   },
 
+  /* v7 only: come back online, write to a record before the client asks for its version, and again before the answer. */
+  resumeAndWrite (key, path, first, second) {
+    const object = this.objects.get(key)
+    this.library.afterResubscribing(() => object.set(path, unspell(second)))
+    return this.client.resume().then(() => object.set(path, unspell(first)))
+  },
+
   /* Many sets in one turn, each [path, text]. */
   setAll (key, writes) {
     writes.forEach(([path, text]) => this.set(key, path, text))

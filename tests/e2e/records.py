@@ -57,6 +57,13 @@ class Record:
     def set(self, value: str, path: str | None = None) -> None:
         self.client.do("set", self.key, path, value)
 
+    def resume_and_write(self, path: str, first: str, second: str) -> None:
+        """
+        v7 only: come back online, write C{first} before the client asks for the version of the record, and C{second}
+        before the answer.
+        """
+        self.client.do("resumeAndWrite", self.key, path, first, second)
+
     def set_all(self, *writes: tuple[str | None, str]) -> None:
         """
         Set each of the paths to the value beside it, all in one turn of the client.

@@ -349,6 +349,21 @@ class PauseTests(Restarting):
         for record in self.records:
             record.until('{"a":1,"t":"theirs"}')
 
+    def test_writing_meanwhile(self) -> None:
+        """
+        If it goes on writing while it comes back, it keeps the record, and what it writes then.
+        """
+        # The client says so of its first write, which has the version of the record.
+        self.tolerate_output("VERSION_EXISTS")
+        self.mine.client.pause()
+        self.mine.resume_and_write("m", '"first"', '"second"')
+        for record in self.records:
+            record.until('{"a":1,"m":"second"}')
+        self.assertIsNone(self.mine.set_with_ack('"third"', "m"))
+        for record in self.records:
+            record.until('{"a":1,"m":"third"}')
+        self.assertEqual(self.mine.events("delete"), [])
+
     def test_deleted_meanwhile(self) -> None:
         """
         If the record was deleted meanwhile, it is deleted for the client that was away, too.

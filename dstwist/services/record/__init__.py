@@ -41,6 +41,7 @@ L{.replicas}                        how the copy of a client may be wrong; read 
 L{.reminders}                       sends the record again to clients whose write was refused
 L{.recent_deletions}                finds late writes that are meant for a deleted record
 L{.recent_reads}                    finds clients that subscribe with an old version, which they have read before
+L{.early_writes}                    finds clients that reconnect, and write before they subscribe again
 L{.shares}                          limits what one connection can use of these memories
 ==================================  ==================================================================================
 

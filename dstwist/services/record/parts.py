@@ -14,6 +14,7 @@ from dstwist.permission.denials import Denials
 from dstwist.routing.listeners import ListenerRegistry
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.large_values import LargeValues
+from dstwist.services.record.early_writes import EarlyWrites
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.nodes import RecordNodes
@@ -51,3 +52,4 @@ class RecordParts:
     news: RecordNews
     refusals: RecordRefusals
     large_values: LargeValues
+    early_writes: EarlyWrites

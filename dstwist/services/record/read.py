@@ -62,6 +62,7 @@ class RecordReader:
         self._replicas = parts.replicas
         self._conflicts = parts.conflicts
         self._discards = discards
+        self._wrote_before = parts.early_writes.take
         self._note = None if passed_on is None else passed_on.note
         self._nodes = nodes = parts.nodes
         self._subscribing: Callable[[Step], Step] = _as_it_is if nodes is None else nodes.subscribing
@@ -290,6 +291,9 @@ class RecordReader:
             if not await self._permitted(name, message, sender, message.action, record or NO_RECORD):
                 return
             self._resubscribe(name, message, sender, record or _NOT_THERE)
+            if record is not None and self._wrote_before(name, sender):
+                sender.send(Message(_RECORD, RecordAction.HEAD_RESPONSE, name))
+                return
             if versions is None:
                 sender.send(answers.head_response(name, record))
             elif record is not None:

@@ -54,6 +54,7 @@ from dstwist.services.record.acks import Acknowledgements
 from dstwist.services.record.comparison import Comparison
 from dstwist.services.record.decide import WriteDecisions
 from dstwist.services.record.delete import RecordDeleter
+from dstwist.services.record.early_writes import EarlyWrites
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.held_discards import HeldDiscards
@@ -156,6 +157,7 @@ class RecordService:
         replicas = Replicas(settings, clock, lambda *copy: updates.remind(*copy))
         acks = Acknowledgements(subscriptions, replicas, clock)
         discards = HeldDiscards(clock)
+        early_writes = EarlyWrites(subscriptions.is_subscribed, clock)
         conflicts = HeldConflicts(subscriptions, listeners, replicas, queue, store.load, clock)
         news = RecordNews(subscriptions, replicas, acks, conflicts, nodes, passed_on)
         refusals = RecordRefusals(subscriptions, replicas, acks, conflicts, denials)
@@ -176,6 +178,7 @@ class RecordService:
             news=news,
             refusals=refusals,
             large_values=large_values,
+            early_writes=early_writes,
         )
         reader = RecordReader(store, parts, discards, passed_on)
         writer = RecordWriter(store, parts, WriteDecisions(parts, WritePermission(parts), sizes), sizes)
@@ -201,6 +204,7 @@ class RecordService:
         self._replicas = replicas
         self._acks = acks
         self._discards = discards
+        self._early_writes = early_writes
         self._conflicts = conflicts
         self._refusals = refusals
         self._reader = reader
@@ -219,6 +223,18 @@ class RecordService:
     def handle(self, message: Message, sender: IRequester) -> None:
         # No default: the codecs let through only what a client may send.
         self._actions[message.action](message, sender)
+
+    def logged_in(self, connection: IRequester) -> None:
+        """
+        C{connection} has logged in. Its writes to records that it has not subscribed to yet may need attention.
+        """
+        self._early_writes.came(connection)
+
+    def logged_out(self, connection: IRequester) -> None:
+        """
+        C{connection}, which had logged in, has ended.
+        """
+        self._early_writes.left(connection)
 
     def malformed(self, message: Message, sender: IRequester) -> None:
         name = message.name
@@ -242,6 +258,7 @@ class RecordService:
         self._conflicts.stop()
         self._replicas.stop()
         self._discards.stop()
+        self._early_writes.stop()
         return self._queue.drained().addBoth(self._stopped)
 
     def _stopped(self, result: Any) -> Any:

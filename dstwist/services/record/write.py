@@ -84,6 +84,8 @@ class RecordWriter:
         self._decide = decisions.decide
         self._predecessors = refusals.predecessors
         self._is_subscribed = refusals.is_subscribed
+        self._newcomers = parts.early_writes.newcomers
+        self._newcomer_writes = parts.early_writes.written
         self._make = sizes.make
         self._limits = sizes.limits
         self._free = parts.large_values.free
@@ -102,6 +104,8 @@ class RecordWriter:
         conflict. C{tests.services.record.test_write.SameOutcomeTests} serves the same writes by both.
         """
         name: str = message.name  # type: ignore[assignment]  # codecs let no write through without it
+        if sender in self._newcomers:
+            self._newcomer_writes(name, sender)
         if name in self._busy:
             self._refusals.queued(name, message, sender)
             self._queue.submit(self.write, name, message, sender)
