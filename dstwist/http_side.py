@@ -56,6 +56,7 @@ class HttpSide:
     @param not_ready: the reason why the node is not ready.
     @param routes: more routes of the shared port.
     @ivar factory: the factory of the shared port.
+    @ivar charges: the memory of the requests to the API that are under way.
     @ivar ports: the ports of endpoints of the API, in the order of their numbers.
     """
 
@@ -73,6 +74,7 @@ class HttpSide:
     ) -> None:
         self._settings = settings
         self._parts = parts
+        self.charges = parts.charges
         self._apis: list[HttpApi] = []
         self._roots: list[Root] = []
         self._factories: list[SharedPortFactory] = []

@@ -83,6 +83,7 @@ class Node(NodeService):
     @param label: stands at the end of the log lines about this node, if a program has several.
     @ivar api: records, events and so on for the application that embeds the node.
     @ivar factory: the factory of all connections.
+    @ivar http: the ports, and the requests that are no WebSockets.
     @ivar web_sockets: by path, the factory of the WebSockets that the connections become.
     @ivar reloads: the parts that L{reload} reads again.
     @ivar drain: sends the clients away in small groups: C{drain.begin(seconds)}.
@@ -191,7 +192,7 @@ class Node(NodeService):
         self._admin = build_admin(settings.admin, data_dir, all_commands(administered), reactor, label)
         rate = settings.limits.max_connection_rate
         accept_rate = None if rate is None else AcceptRate(rate, ports.listening, reactor)
-        http = HttpSide(
+        self.http = http = HttpSide(
             settings,
             self.web_sockets,
             web_sockets.incoming,

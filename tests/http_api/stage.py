@@ -65,6 +65,20 @@ class Program:
         self.connection.connectionLost()
 
 
+class TickingReactor(MemoryReactorClock):
+    """
+    A reactor whose time passes whenever it is looked at.
+
+    @ivar tick: by how many seconds.
+    """
+
+    tick = 0.0
+
+    def seconds(self) -> float:
+        self.rightNow += self.tick
+        return super().seconds()
+
+
 class HttpApiTestCase(SynchronousTestCase):
     """
     A node with the HTTP API, which has started.
@@ -87,7 +101,7 @@ class HttpApiTestCase(SynchronousTestCase):
         """
         Start a node.
         """
-        self.reactor: Any = MemoryReactorClock()
+        self.reactor: Any = TickingReactor()
         endpoint = TCP4ServerEndpoint(self.reactor, 6020, interface="127.0.0.1")
         node = Node(settings or self.make_settings(), [endpoint], self.reactor)
         node.privilegedStartService()

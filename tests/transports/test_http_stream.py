@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.verify import verifyObject
 
-from dstwist.interfaces import HttpStream, IStreamWriter, Route
+from dstwist.interfaces import HttpAnswer, HttpStream, IStreamWriter, Route
 from dstwist.transports.http_routes import Routes
-from dstwist.transports.http_stream import STALL_TIMEOUT
-from tests.transports.http_helpers import HttpTestCase
+from dstwist.transports.http_stream import PIECE_BYTES, STALL_TIMEOUT
+from tests.transports.http_helpers import Answer, HttpTestCase
 from tests.transports.test_http_routes import Handler
 
 METHODS = frozenset(("GET", "HEAD"))
@@ -203,6 +204,57 @@ class StreamTests(HttpTestCase):
         self.open()
         self.reactor.advance(100000)
         self.assertFalse(self.transport.disconnecting)
+
+    def test_long_answers(self) -> None:
+        """
+        A long answer leaves as its client takes it, with its length, and is done when all of it has left. The handler
+        is told then.
+        """
+        body = b"".join(b"%07d\n" % number for number in range(50000))
+        answer = HttpAnswer(200, body, sent=lambda: self.ends.append("sent"))
+        self.routes = self.http.resource = Routes([Route(METHODS, "/a", Handler(lambda request: answer))])
+        self.transport.high = 1000
+        self.connection.dataReceived(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+        taken = b""
+        for _ in range(6):
+            self.assertLess(len(self.transport.value()), 2 * PIECE_BYTES)
+            self.assertEqual((self.ends, len(self.routes.under_way)), ([], 1))
+            taken += self.read()
+        taken += self.read()
+        found = Answer(taken)
+        self.assertEqual((found.body, found.headers["content-length"]), (body, "400000"))
+        self.assertEqual(Answer(found.rest).status, 404)
+        self.assertEqual((self.ends, self.routes.under_way), (["sent"], {}))
+
+    def test_long_answers_to_nobody(self) -> None:
+        """
+        If the client goes, or takes nothing, the handler is told as well.
+        """
+        answer = HttpAnswer(200, b"x" * 200000, sent=lambda: self.ends.append("sent"))
+        self.http.resource = Routes([Route(METHODS, "/a", Handler(lambda request: answer))])
+        for _ in range(2):
+            self.connect()
+            self.ends.clear()
+            self.transport.high = 1000
+            self.connection.dataReceived(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertEqual(self.ends, [])
+            self.reactor.advance(STALL_TIMEOUT)
+            self.assertTrue(self.transport.aborted)
+            self.connection.connectionLost()
+            self.assertEqual(self.ends, ["sent"])
+
+    def test_short_answers(self) -> None:
+        """
+        For a short answer, the handler is told when it has been written; for none, when the client has gone.
+        """
+        waiting: Deferred[Any] = Deferred(lambda deferred: deferred.callback(answer))
+        answer = HttpAnswer(200, b"x", sent=lambda: self.ends.append("sent"))
+        outcomes = iter([answer, waiting])
+        self.http.resource = Routes([Route(METHODS, "/a", Handler(lambda request: next(outcomes)))])
+        self.assertEqual((self.ask("GET", "/a").status, self.ends), (200, ["sent"]))
+        self.connection.dataReceived(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.connection.connectionLost()
+        self.assertEqual(self.ends, ["sent", "sent"])
 
     def test_stop(self) -> None:
         """
