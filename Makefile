@@ -19,6 +19,7 @@ RUN_READY = $(VENV)/.run-$(HERE)-$(call digest,requirements/run.txt requirements
 TEST_READY = $(VENV)/.test-$(HERE)-$(call digest,requirements/run.txt requirements/build.txt requirements/test.txt setup.cfg pyproject.toml)
 PYTHON_CLIENT := $(E2E)/languages/python
 CLIENTS_READY = .clients/.ready-$(HERE)-$(call digest,$(PYTHON_CLIENT)/requirements.txt $(PYTHON_CLIENT)/sitecustomize.py)
+SCHEMA_READY = .schema/.ready-$(HERE)-$(call digest,requirements/schema.txt)
 NODE_SERVER := $(E2E)/node_server
 NODE_SERVER_READY = $(NODE_SERVER)/node_modules/.ready-$(call digest,$(NODE_SERVER)/package-lock.json)
 NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
@@ -27,7 +28,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test chaos restart-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs redis
+.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test chaos restart-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs redis schema
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -56,6 +57,9 @@ e2e: $(TEST_READY) node redis $(NODE_SERVER_READY)  ## the official JavaScript c
 
 clients: $(TEST_READY) $(CLIENTS_READY) node  ## clients of other languages against a running server
 	@$(TRIAL) tests.e2e.languages tests.e2e.languages.installed
+
+schema: $(TEST_READY) $(SCHEMA_READY)  ## requests to the HTTP API, made from its description by Schemathesis (SCHEMA_EXAMPLES=200)
+	@$(TRIAL) tests.e2e.http_schema
 
 old-clients: $(TEST_READY) node  ## conflicts of records with older official clients from npm (CLIENTS="4.1.3 5.0.8")
 	@failed=; \
@@ -127,7 +131,7 @@ redis:
 	@tools/ensure.sh redis
 
 clean:  ## remove everything made here, but not .data
-	rm -rf $(VENV) .clients $(E2E)/node_modules $(NODE_SERVER)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .clients .schema $(E2E)/node_modules $(NODE_SERVER)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
 	rm -f twisted/plugins/dropin.cache twistd.pid
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -152,6 +156,12 @@ $(VENV)/.test-%: $(RUN_READY)
 	@.clients/bin/python -m pip --disable-pip-version-check --quiet install setuptools==65.5.0 wheel==0.45.1
 	@PYTHONPATH=$(CURDIR)/$(PYTHON_CLIENT) .clients/bin/python -m pip --disable-pip-version-check --quiet install --no-deps \
 		--no-build-isolation -r $(PYTHON_CLIENT)/requirements.txt
+	@touch $@
+
+.schema/.ready-%:
+	@echo "Installing Schemathesis ..."
+	@$(PYTHON) -m venv --clear .schema
+	@.schema/bin/python -m pip --disable-pip-version-check --quiet install --prefer-binary --require-hashes -r requirements/schema.txt
 	@touch $@
 
 $(E2E)/node_modules/.ready-%:

@@ -15,18 +15,21 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dstwist.interfaces import HttpAnswer
 from dstwist.log import shown
 from dstwist.protocol.jsonparts import reading
 from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, loads
+from dstwist.protocol.weights import weigh_json
 from dstwist.scheduling.time_slices import TurnPause
 
 UNSUPPORTED_TYPE = HttpAnswer.text(
     415, 'Invalid "Content-Type" header. Supported media types: "application/json"', {"Accept": "application/json"}
 )
+
+TOO_MUCH = HttpAnswer.text(503, "Too many requests are under way. Try again later.", {"Retry-After": "1"})
 
 _PARSING = "Failed to parse body of request: "
 
@@ -90,11 +93,22 @@ def charset_of(headers: Mapping[str, str]) -> str:
     return _CHARSETS[charset]
 
 
-async def read_body(headers: Mapping[str, str], body: bytes, limit: int, pause: TurnPause) -> Any:
+def _has_room(size: int) -> bool:
+    return True
+
+
+async def read_body(
+    headers: Mapping[str, str],
+    body: bytes,
+    limit: int,
+    pause: TurnPause,
+    take: Callable[[int], bool] = _has_room,
+) -> Any:
     """
     The value of a body.
 
     @param limit: the most bytes that the body may have when it is inflated.
+    @param take: takes memory for a body that is compressed, if there is some.
     @raise BadRequest: the body cannot be read.
     """
     charset = charset_of(headers)
@@ -102,7 +116,9 @@ async def read_body(headers: Mapping[str, str], body: bytes, limit: int, pause: 
     if encoding not in ("", "identity"):
         if encoding not in _WINDOWS:
             raise _unparsable(f'unsupported content encoding "{shown(encoding)}"', 415)
-        body = await _inflate(body, _WINDOWS[encoding], limit, pause)
+        body = await _inflate(body, _WINDOWS[encoding], limit, pause, take)
+        if not take(weigh_json(body)):
+            raise BadRequest(TOO_MUCH)
     if not body:
         return {}
     try:
@@ -133,7 +149,7 @@ async def _read_in_parts(text: bytes, pause: TurnPause) -> Any:
         return end.value
 
 
-async def _inflate(body: bytes, window: int, limit: int, pause: TurnPause) -> bytes:
+async def _inflate(body: bytes, window: int, limit: int, pause: TurnPause, take: Callable[[int], bool]) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:
@@ -148,6 +164,8 @@ async def _inflate(body: bytes, window: int, limit: int, pause: TurnPause) -> by
                 size += len(piece)
                 if size > limit:
                     raise _unparsable("request entity too large")
+                if not take(len(piece)):
+                    raise BadRequest(TOO_MUCH)
                 pieces.append(piece)
                 if pause.due():
                     await pause.wait()

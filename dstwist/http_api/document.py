@@ -19,13 +19,10 @@ def make_document(settings: HttpEndpoint) -> bytes:
     document: dict[str, Any] = loads(files("dstwist.http_api").joinpath("openapi.json").read_bytes())
     document["info"]["version"] = __version__
     paths = document["paths"]
-    requests, logins, reads = paths["/api"], paths["/api/auth"], paths["/api"].pop("get")
-    description = paths["/api/openapi.json"]
-    found: dict[str, Any] = {settings.post_path: requests}
+    found = {settings.post_path: paths["/api"]}
     if settings.enable_auth_endpoint:
-        found[settings.auth_path] = logins
-    found.setdefault(settings.get_path, {})["get"] = reads
-    found[f"{settings.post_path.rstrip('/')}/openapi.json"] = description
+        found[settings.auth_path] = paths["/api/auth"]
+    found[f"{settings.post_path.rstrip('/')}/openapi.json"] = paths["/api/openapi.json"]
     document["paths"] = found
     schemas = document["components"]["schemas"]
     request = schemas["Request"]

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -38,7 +38,7 @@ from dstwist.config.endpoints import HttpEndpoint
 from dstwist.connections.login import LoginDecision, Outcome
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.http_api.batch import Batch, BatchRequester
-from dstwist.http_api.body import BadRequest, charset_of, read_body
+from dstwist.http_api.body import TOO_MUCH, BadRequest, charset_of, read_body
 from dstwist.http_api.charges import Charge, Charges
 from dstwist.http_api.document import make_document
 from dstwist.http_api.envelope import Envelope, open_envelope
@@ -60,9 +60,7 @@ _log = Logger()
 _POST, _GET = frozenset(("POST",)), frozenset(("GET",))
 _NOT_FOUND = HttpAnswer.text(404, "Endpoint not found.")
 _NO_READS = "Reading records via HTTP GET is not yet implemented, please use a post request instead."
-_LATER = {"Retry-After": "1"}
-_TOO_MUCH = HttpAnswer.text(503, "Too many requests are under way. Try again later.", _LATER)
-_UNDECIDED = HttpAnswer.text(503, "The login could not be decided. Try again later.", _LATER)
+_UNDECIDED = HttpAnswer.text(503, "The login could not be decided. Try again later.", {"Retry-After": "1"})
 
 #: How many items are looked at before the clock is.
 _ITEMS_PER_LOOK = 20
@@ -134,11 +132,11 @@ class HttpApi:
         return HttpAnswer.text(400, _NO_READS)
 
     async def _find_nothing(self, request: HttpRequest, charge: Charge) -> HttpAnswer:
-        await self._read(request)
+        await self._read(request, charge)
         return _NOT_FOUND
 
     async def _log_in(self, request: HttpRequest, charge: Charge) -> HttpAnswer:
-        credentials = dumps(await self._read(request))
+        credentials = dumps(await self._read(request, charge))
         decision = await self._decide(request.client, credentials, "Invalid authentication data.")
         parts = []
         if decision.login is not None and decision.login.token is not None:
@@ -149,7 +147,7 @@ class HttpApi:
 
     async def _post(self, request: HttpRequest, charge: Charge) -> HttpAnswer:
         pause = TurnPause(self._turns)
-        value = await self._read(request, pause)
+        value = await self._read(request, charge, pause)
         try:
             envelope = open_envelope(value, self._settings)
         except BadRequest as problem:
@@ -170,9 +168,9 @@ class HttpApi:
 
     # -- the steps of a request
 
-    async def _read(self, request: HttpRequest, pause: TurnPause | None = None) -> Any:
+    async def _read(self, request: HttpRequest, charge: Charge, pause: TurnPause | None = None) -> Any:
         pause = pause or TurnPause(self._turns)
-        return await read_body(request.headers, request.body, self._parts.max_body, pause)
+        return await read_body(request.headers, request.body, self._parts.max_body, pause, charge.take)
 
     async def _decide(self, client: HandshakeData, credentials: bytes, refusal: str) -> LoginDecision:
         """
@@ -181,7 +179,14 @@ class HttpApi:
         @param refusal: the text of the answer to a refused login.
         @raise BadRequest: the login is not accepted.
         """
-        decision = await self._parts.logins.login(client, credentials)
+        login = self._parts.logins.login(client, credentials)
+        if not login.called:
+            # An authenticator of the operator's own may never decide.
+            login.addTimeout(self._settings.request_timeout, self._parts.clock)
+        try:
+            decision = await login
+        except TimeoutError:
+            raise BadRequest(_UNDECIDED) from None
         outcome = decision.outcome
         if outcome is Outcome.ACCEPTED:
             return decision
@@ -276,7 +281,7 @@ class HttpApi:
                 event="LIMIT_EXCEEDED",
                 **about(request.client),
             )
-            return _TOO_MUCH
+            return TOO_MUCH
         return Deferred.fromCoroutine(_charged(charge, work(request, charge)))
 
 

@@ -194,8 +194,8 @@ def _texts(value: dict[str, Any], property: str, may_be_empty: bool = False) -> 
     if not may_be_empty:
         if not all(texts):
             raise BadItem(f"property '{property}' must NOT have items with fewer than 1 characters")
-        for text in texts:
-            _check_unicode(property, text)
+        # All at once: there may be very many.
+        _check_unicode(property, "".join(texts))
     return tuple(texts)
 
 

@@ -26,7 +26,8 @@ from dstwist.transports.origins import METHODS, PREFLIGHT, Origins, Refusal, che
 
 _GET = frozenset(("GET",))
 _GET_OR_HEAD = frozenset(("GET", "HEAD"))
-_UNSUPPORTED = HttpAnswer.text(405, f"Unsupported method. Supported methods: {', '.join(METHODS)}")
+_ALLOWED = ", ".join(METHODS)
+_UNSUPPORTED = HttpAnswer.text(405, f"Unsupported method. Supported methods: {_ALLOWED}", {"Allow": _ALLOWED})
 
 
 class Root(Routes):

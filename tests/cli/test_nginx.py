@@ -60,6 +60,17 @@ class NginxTests(CommandTestCase):
         self.assertIn("listen 8080;", (config.parent / "nginx.conf").read_text())
         self.assertEqual(self.dstwist("nginx", "-c", str(config), "-o", "no/nginx.conf").exit_code, 1)
 
+    def test_http_api(self) -> None:
+        """
+        The paths of the HTTP API are passed on with everything that starts with them, but not those of other ports.
+        """
+        api = "{type: http, options: {authPath: /login}}, {type: http, options: {port: 8080, postPath: /old}}"
+        config = self.config(f"connectionEndpoints: [{{type: ws-binary}}, {api}]")
+        lines = [line.strip() for line in self.dstwist("nginx", "-c", str(config)).stdout.splitlines()]
+        for path in ("/api", "/login"):
+            self.assertIn(f"location {path} {{ proxy_pass http://dstwist; }}", lines)
+        self.assertFalse([line for line in lines if "/old" in line])
+
     def test_bad_config(self) -> None:
         """
         A configuration that cannot be used is refused.

@@ -205,6 +205,58 @@ def big_bodies(stage: Stage) -> str:
     return " | ".join(outcomes)
 
 
+def api_requests(stage: Stage) -> str:
+    """
+    Requests to the HTTP API that are deep, long, many, or mean much work.
+    """
+    item = b'{"topic":"record","action":"%b","recordName":"api"%b}'
+    write = item % (b"write", b',"data":{"a":"%b"}' % (b"x" * 900_000))
+    names = b",".join(b'"n%d"' % number for number in range(100_000))
+    bodies = {
+        "write": b'{"body":[%b]}' % write,
+        "long answers": b'{"body":[%b]}' % b",".join([item % (b"read", b"")] * 10_000),
+        "deep": b'{"body":' + b"[" * 500_000 + b"]" * 500_000 + b"}",
+        "deep data": b'{"body":[%b]}' % (item % (b"write", b',"data":' + b"[" * 300 + b"]" * 300)),
+        "small values": b'{"body":[[' + b"{},[]," * 150_000 + b"1]]}",
+        "many bad items": b'{"body":[' + b"1," * 9_999 + b"1]}",
+        "too many items": b'{"body":[' + b"1," * 400_000 + b"1]}",
+        "many calls": b'{"body":[%b]}' % b",".join([b'{"topic":"rpc","action":"make","rpcName":"x"}'] * 10_000),
+        "many names": b'{"body":[{"topic":"record","action":"notify","recordNames":[%b]}]}' % names,
+        "many users": b'{"body":[{"topic":"presence","action":"query","names":[%b]}]}' % names,
+        "long credentials": b'{"authData":{"username":"%b"},"body":[1]}' % (b"x" * 900_000),
+        "equal keys": b'{"body":[1],' + b'"a":1,' * 150_000 + b'"a":1}',
+        "long path": b'{"body":[%b]}' % (item % (b"write", b',"data":1,"path":"%b"' % (b"a." * 400_000 + b"a"))),
+        "large index": b'{"body":[%b]}' % (item % (b"write", b',"data":1,"path":"a[999999999]"')),
+    }
+    outcomes = []
+    for what, body in bodies.items():
+        for unread in (False, True):
+            with Intruder(stage.port, buffer=4096 if unread else None) as intruder:
+                intruder.send(_post(body) * (5 if unread else 1))
+                if not unread:
+                    intruder.ended(0.3)
+                    outcomes.append(f"{what}: {intruder.outcome()}")
+    bomb = gzip.compress(b'{"body":[' + bytes(200 * MIB), 9)
+    with Intruder(stage.port) as intruder:
+        intruder.send(_post(bomb, b"Content-Encoding: gzip\r\n"))
+        intruder.ended(0.3)
+        outcomes.append(f"gzip bomb: {intruder.outcome()}")
+    logins = [b'{"authData":{"username":"u%d","password":"%d"},"body":[1]}' % (number, number) for number in range(500)]
+    with Intruder(stage.port) as intruder:
+        intruder.send(b"".join(map(_post, logins)))
+        intruder.ended(0.3)
+        outcomes.append(f"many logins: {intruder.outcome()}")
+    return " | ".join(outcomes)
+
+
+def _post(body: bytes, headers: bytes = b"") -> bytes:
+    return b"POST /api HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b" % (
+        headers,
+        len(body),
+        body,
+    )
+
+
 def unread_answers(stage: Stage) -> str:
     """
     Requests without end, from clients that never read the answers.
@@ -301,6 +353,7 @@ ATTACKS = [
     oversized_frames,
     oversized_heads,
     big_bodies,
+    api_requests,
     unread_answers,
     compression,
     bad_handshakes,

@@ -27,7 +27,13 @@ class BodyTests(SynchronousTestCase):
     Reading a body.
     """
 
-    def read(self, body: bytes, kind: str | None = "application/json", encoding: str | None = None) -> Any:
+    def read(
+        self,
+        body: bytes,
+        kind: str | None = "application/json",
+        encoding: str | None = None,
+        room: int = 1 << 40,
+    ) -> Any:
         """
         The value of a body, or status and text of the refusal.
         """
@@ -35,7 +41,14 @@ class BodyTests(SynchronousTestCase):
         if encoding is not None:
             headers["content-encoding"] = encoding
         clock = Clock()
-        reading = Deferred.fromCoroutine(read_body(headers, body, LIMIT, TurnPause(Turns.of(clock))))
+        taken = 0
+
+        def take(size: int) -> bool:
+            nonlocal taken
+            taken += size
+            return taken <= room
+
+        reading = Deferred.fromCoroutine(read_body(headers, body, LIMIT, TurnPause(Turns.of(clock)), take))
         clock.pump([0] * 1000)
         results: list[Any] = []
         reading.addBoth(results.append)
@@ -180,6 +193,16 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(self.read(gzip.compress(fits), encoding="gzip"), [])
         self.assertEqual(self.read(gzip.compress(fits + b" "), encoding="gzip"), refusal)
         self.assertEqual(self.read(gzip.compress(fits[:-1]) + gzip.compress(b" ]"), encoding="gzip"), refusal)
+
+    def test_memory(self) -> None:
+        """
+        A compressed body may take more memory than it seemed: if there is none, the request is refused.
+        """
+        body = gzip.compress(b"[" + b"{}," * 50_000 + b"1]")
+        refusal = (503, "Too many requests are under way. Try again later.")
+        for room in (0, 100_000, 1_000_000):
+            self.assertEqual(self.read(body, encoding="gzip", room=room), refusal)
+        self.assertEqual(len(self.read(body, encoding="gzip", room=10_000_000)), 50_001)
 
     def test_broken_compression(self) -> None:
         """

@@ -583,6 +583,19 @@ class LoginTests(HttpApiTestCase):
         self.assertEqual((answer.status, answer.headers["retry-after"]), (503, "1"))
         self.assertEqual(self.node.http.charges.used, 0)
 
+    def test_never_decided(self) -> None:
+        """
+        The same if there is no decision for a long time. The authenticator is told that it may stop.
+        """
+        self.program.send(body=body(EVENT, token="t"))
+        self.turn(19.9)
+        self.assertEqual(self.program.answers(), [])
+        self.turn(0.1)
+        (answer,) = self.program.answers()
+        self.assertEqual((answer.status, answer.headers["retry-after"]), (503, "1"))
+        self.assertTrue(SlowLogins.waiting[0].called)
+        self.assertEqual(self.node.http.charges.used, 0)
+
     def test_failed(self) -> None:
         """
         An authenticator that fails refuses.

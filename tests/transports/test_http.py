@@ -173,6 +173,7 @@ class RootTests(HttpTestCase):
         for method in ("PUT", "DELETE", "TRACE", "CONNECT", "get", "BREW"):
             answer = self.ask(method, "/health-check")
             self.assertEqual((answer.status, answer.body), (405, UNSUPPORTED), method)
+            self.assertEqual(answer.headers["allow"], "GET, POST, OPTIONS")
 
     def test_head(self) -> None:
         """
