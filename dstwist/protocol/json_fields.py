@@ -25,6 +25,9 @@ _ACKNOWLEDGED = re.compile(r',"correlationId":("[^"\\]*+(?:\\.[^"\\]*+)*+"),"isW
 #: The fields before the value are read only if they have no more characters.
 _MAX_FIELDS_CHARACTERS = 65536
 
+#: The most names that are repaired one by one.
+_MAX_REPAIRED_NAMES = 1000
+
 #: The C{data} of a message whose value could not be read: no JSON.
 _NO_JSON = "?"
 
@@ -48,9 +51,24 @@ def repaired(found: dict[str, Any]) -> dict[str, Any]:
 def _repaired(value: Any) -> Any:
     if value.__class__ is str and not value.isascii():
         return utf8(value).decode()
-    if value.__class__ is list:
-        return [_repaired(item) if item.__class__ is str else item for item in value]
+    if value.__class__ is list and set(map(type, value)) == {str}:
+        return _repaired_names(value)
     return value
+
+
+def _repaired_names(names: list[str]) -> Any:
+    """
+    The names with U+FFFD in the place of lone surrogates; C{False}, which is no list, if there are too many, and some
+    have U+0000 as well. 100,000 names take 30 ms as one text, and half a second one by one.
+    """
+    text = "\0".join(names)
+    whole = utf8(text).decode()
+    if whole == text:
+        return names
+    found = whole.split("\0")
+    if len(found) == len(names):
+        return found
+    return len(names) <= _MAX_REPAIRED_NAMES and [utf8(name).decode() for name in names]
 
 
 def read_value(found: dict[str, Any]) -> tuple[bytes | None, Any]:

@@ -32,9 +32,28 @@ class FieldTests(SynchronousTestCase):
         """
         Lone surrogates become U+FFFD, except within the value, which is written with escapes.
         """
-        found = {"name": "\ud800", "names": ["a", "\udfffb", 5], "version": 1, "parsedData": ["\ud800"]}
-        expected = {"name": "\ufffd", "names": ["a", "\ufffdb", 5], "version": 1, "parsedData": ["\ud800"]}
+        found = {
+            "name": "\ud800",
+            "names": ["\ud800", "\udfffb"],
+            "version": 1,
+            "parsedData": ["\ud800"],
+            "x": ["\ud800", 5],
+        }
+        expected = found | {"name": "\ufffd", "names": ["\ufffd", "\ufffdb"]}
         self.assertEqual(repaired(found), expected)
+
+    def test_repaired_names(self) -> None:
+        """
+        Names with U+0000 are repaired as well, if they are not very many.
+        """
+        for names, expected in (
+            (["a\0", "é"], ["a\0", "é"]),
+            (["a\0", "\ud800", "\U0001f600\udc00"], ["a\0", "\ufffd", "\U0001f600\ufffd"]),
+            (["\ud83d", "\ude00", ""] * 1000, ["\ufffd", "\ufffd", ""] * 1000),
+            (["\ud83d", "\0"] * 1000, False),
+            (["é", "\0"] * 1000, ["é", "\0"] * 1000),
+        ):
+            self.assertEqual(repaired({"names": names}), {"names": expected})
 
     def test_values(self) -> None:
         """
