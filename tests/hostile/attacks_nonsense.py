@@ -258,13 +258,15 @@ def nasty_logins(stage: Stage) -> str:
     The same before the login, as its data and in its place.
     """
     outcomes = []
-    for generation in ("v4", "v3"):
+    for generation in ("v4", "v3", "json"):
         for data in NASTY_JSON:
             with Intruder(stage.port, generation).open() as intruder:
                 intruder.say(CHALLENGE)
                 login = (
                     binary(3, b"\x08\x02\x12" + varint(len(data)) + data)
                     if generation == "v4"
+                    else b'{"topic":3,"action":2,"parsedData":' + data + b"}"
+                    if generation == "json"
                     else b"A\x1fREQ\x1f" + data + b"\x1e"
                 )
                 intruder.payload(login)
@@ -277,7 +279,7 @@ def too_early(stage: Stage) -> str:
     Thousands of messages before the login, and a megabyte of them in one.
     """
     outcomes = []
-    for generation in ("v4", "v3"):
+    for generation in ("v4", "v3", "json"):
         emit = Message(Topic.EVENT, EventAction.EMIT, "x", b'"x"')
         for first in ([], [CHALLENGE]):
             with Intruder(stage.port, generation).open() as intruder:
@@ -296,7 +298,7 @@ def mixed_frames(stage: Stage) -> str:
     Text where binary belongs, binary where text does, and both in turn.
     """
     outcomes = []
-    for generation in ("v4", "v3"):
+    for generation in ("v4", "v3", "json"):
         with Intruder(stage.port, generation).log_in("mixed") as intruder:
             emit = intruder.codec.encode(Message(Topic.EVENT, EventAction.EMIT, "x", b"1"))
             for number in range(500 * stage.scale):
