@@ -60,7 +60,7 @@ from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH, NoRoom, dumps, is_kn
 from dstwist.protocol.message import UNREAD, Fault, Malformed, Message
 from dstwist.protocol.name_parts import DistinctNames, NameParts
 from dstwist.protocol.protobuf_layout import SLOTS, bits
-from dstwist.protocol.protobuf_short import NO_OTHERS, others
+from dstwist.protocol.protobuf_payloads import NO_OTHERS, others
 from dstwist.protocol.schema import REFUSALS, Kind
 from dstwist.protocol.typed import to_json, utf8
 

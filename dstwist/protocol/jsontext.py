@@ -194,7 +194,7 @@ def orjson_loads(text: bytes | str) -> Any:
     except ValueError:
         # orjson refuses lone surrogates, JavaScript does not. They are rare: the standard library decides.
         return stdlib_loads(text)
-    if size <= NEVER_TOO_DEEP_LENGTH:
+    if size <= NEVER_TOO_DEEP_LENGTH or value.__class__ is str:
         return value
     if isinstance(text, str):
         return _checked(value, text, "[", "{", _is_writable)

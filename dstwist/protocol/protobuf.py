@@ -36,7 +36,6 @@ Always true:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import IntEnum
 from typing import Any
 
 from dstwist.protocol.constants import (
@@ -45,7 +44,6 @@ from dstwist.protocol.constants import (
     FROM_CLIENT,
     EventAction,
     ParserAction,
-    RecordAction,
     Topic,
 )
 from dstwist.protocol.jsontext import NoRoom, brief_loads, loads
@@ -65,7 +63,8 @@ from dstwist.protocol.protobuf_parts import (
     written_names,
     written_number,
 )
-from dstwist.protocol.protobuf_short import emit_payload, record_payload, short_write
+from dstwist.protocol.protobuf_payloads import call_payload, emit_payload, record_payload
+from dstwist.protocol.protobuf_short import LONGEST_LONG, SHORT_FORMS, SHORTEST_LONG, long_form
 from dstwist.protocol.schema import REFUSALS, Kind
 from dstwist.protocol.typed import to_json, utf8
 
@@ -96,6 +95,7 @@ _JSON = int(Kind.JSON)
 _ALL_NAMES = int(Kind.NAMES)
 _EVENT = Topic.EVENT
 _RECORD = Topic.RECORD
+_RPC = Topic.RPC
 _EMIT = EventAction.EMIT
 
 #: The fields of an emit that are forwarded to other clients.
@@ -103,12 +103,6 @@ _RELAYED = bits(("action", "name", "data"))
 
 #: By the size of the payload: the first bytes of an emit that has only data and a name, up to the length of its data.
 _EMIT_HEADS = {size: bytes((size - 1, 0x10, 0x04, 0x1A, size - 5, 0x08, 0x02, 0x12)) for size in range(13, 129)}
-#: By the first bytes of a short write, up to the length of its data: the action.
-_WRITE_HEADS: dict[bytes, IntEnum] = {
-    bytes((size - 1, 0x10, 0x05, 0x1A, size - 5, 0x08, action, 0x12)): action
-    for action in (RecordAction.UPDATE, RecordAction.PATCH)
-    for size in range(15, 129)
-}
 
 
 class ProtobufCodec:
@@ -139,8 +133,8 @@ class ProtobufCodec:
         if isinstance(payload, str):
             payload = payload.encode("utf-8", "replace")
         size = len(payload)
-        # Most messages are short emits and writes in the form of the official client: 8 bytes that depend only on the
-        # size and the action. In an emit, only <length> data 32 <length> name follows.
+        # Most messages are short emits in the form of the official client: 8 bytes that depend only on the size, and
+        # then only <length> data 32 <length> name.
         head = payload[:8]
         if head == _EMIT_HEADS.get(size):
             if (end := payload[8] + 9) < size - 2 and payload[end] == 0x32 and payload[end + 1] == size - end - 2:
@@ -150,10 +144,12 @@ class ProtobufCodec:
                     return [Message(_EVENT, _EMIT, payload[end + 2 :].decode(), data, payload, self)]
                 except ValueError:
                     pass  # the code below finds the answer
-        elif (action := _WRITE_HEADS.get(head)) is not None and head[0] == size - 1:
-            write = short_write(payload, action, self)
-            if write is not None:
-                return [write]
+        elif (form := SHORT_FORMS.get(head)) is not None:
+            if head[0] == size - 1 and (message := form[0](payload, 7, form[1], self)) is not None:
+                return [message]
+        elif SHORTEST_LONG <= size <= LONGEST_LONG and (form := long_form(size, payload[:10])) is not None:
+            if (message := form[0](payload, 9, form[1], self)) is not None:
+                return [message]
         found: list[Message | Malformed] = []
         fault, position = Fault.UNPARSABLE, 0
         try:
@@ -301,6 +297,10 @@ class ProtobufCodec:
                 return payload
         elif message.action is _EMIT:
             payload = emit_payload(message)
+            if payload is not None:
+                return payload
+        elif topic is _RPC:
+            payload = call_payload(message)
             if payload is not None:
                 return payload
         return self.encode_by_table(message)

@@ -1,62 +1,106 @@
 """
-Reads and writes record messages field by field, in a third of the time that the tables of fields take, and writes
-events that way.
+Reads the messages that most payloads are, in a third of the time that the tables of fields take: events, writes of
+records, calls and their answers, in the form of the official client. Its fields have a fixed order. Those in brackets
+may be missing; the correlation id and C{58 01} of a write request an acknowledgement::
 
-Most writes of clients are a few bytes at one path. In a payload of up to 128 bytes from the official client, every
-length is a single byte, and the fields have a fixed order. The fields in brackets request an acknowledgement::
+    <head> 04 1a <size> 08 02 12 <length> data 32 <length> name                                      EMIT
+    <head> 05 1a <size> 08 12 12 <length> data
+        [1a <length> correlation id] 32 <length> name [58 01] 68 <version>                           UPDATE
+    <head> 05 1a <size> 08 13 12 <length> data
+        [1a <length> correlation id] 32 <length> name [58 01] 62 <length> path 68 <version>          PATCH
+    <head> 06 1a <size> 08 <action>
+        [12 <length> data] 1a <length> correlation id 3a <length> name                               a call, its answers
 
-    <size - 1> 10 05 1a <size - 5> 08 12 12 <length> data                                                    UPDATE
-        [1a <length> correlation id] 32 <length> name [58 01] 68 <version>
-    <size - 1> 10 05 1a <size - 5> 08 13 12 <length> data                                                    PATCH
-        [1a <length> correlation id] 32 <length> name [58 01] 62 <length> path 68 <version>
+    <head> is <size of the rest> 10
 
-A message with any other field is read by the tables. So a message that is read here, and requests no acknowledgement,
-can be forwarded unchanged when it is known to be the next version.
+In a payload of up to 128 bytes each length is one byte, and a dictionary finds the form by the first eight bytes.
+Lengths of two bytes reach to 16 KB. A longer payload, or one with any other field, is read by the tables. So a message
+that is read here has only the fields that are forwarded, and its payload can be sent on unchanged, unless it requests
+an acknowledgement.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
-from operator import attrgetter
 
-from dstwist.protocol.constants import RecordAction, Topic
-from dstwist.protocol.jsontext import brief_loads
-from dstwist.protocol.message import Message
-from dstwist.protocol.protobuf_parts import SMALL_NUMBERS, sized, written_number
-from dstwist.protocol.typed import to_json
+from dstwist.protocol.constants import EventAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.jsontext import NEVER_TOO_DEEP_LENGTH, UNCOLLECTED_LENGTH, brief_loads, loads
+from dstwist.protocol.message import UNREAD, Message
+from dstwist.protocol.protobuf_parts import written_number
 
+_EVENT = Topic.EVENT
+_EMIT = EventAction.EMIT
 _RECORD = Topic.RECORD
+_UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
+_RPC = Topic.RPC
 
-#: The fields that emits, updates, write acknowledgements and answers to reads do not have.
-others = attrgetter("is_error", "is_ack", "names", "subscription", "original_action", "versions")
-NO_OTHERS = (None, None, (), None, None, None)
+#: Reads a message from the first tag behind its action on: C{(payload, start, action, codec)}. C{codec} is the codec
+#: whose clients may be sent the payload. Gives C{None} for payloads of another form, which may be valid, too.
+Reader = Callable[[bytes, int, IntEnum, object], Message | None]
 
 
-def short_write(payload: bytes, action: IntEnum, codec: object) -> Message | None:
+def _read_emit(payload: bytes, start: int, action: IntEnum, codec: object) -> Message | None:
     """
-    The write in a payload of this form. C{None} for all other payloads, which may be valid, too.
+    An EMIT; see L{Reader}.
 
-    @param payload: a payload whose first eight bytes are known to be right.
-    @param action: UPDATE or PATCH.
-    @param codec: the codec whose clients may be sent the payload, if it requests no acknowledgement.
+    @param start: where the tag of the data is.
     """
-    size = len(payload)
     try:
-        start = payload[8] + 9
-        data = payload[9:start]
-        tag = payload[start]
+        begin, size = start + 2, payload[start + 1]
+        if size > 127:
+            size += payload[begin] - 1 << 7
+            begin += 1
+        end = begin + size
+        if payload[end] != 0x32:
+            return None
+        data = payload[begin:end]
+        begin, size = end + 2, payload[end + 1]
+        if size > 127:
+            size += payload[begin] - 1 << 7
+            begin += 1
+        if not size or begin + size != len(payload):
+            return None
+        name = payload[begin:].decode()
+        (brief_loads if end < NEVER_TOO_DEEP_LENGTH else loads)(data)
+        return Message(_EVENT, _EMIT, name, data, payload, codec)
+    except (IndexError, ValueError):
+        return None  # the tables find the answer
+
+
+def _read_write(payload: bytes, start: int, action: IntEnum, codec: object) -> Message | None:
+    """
+    An UPDATE or a PATCH; see L{Reader}.
+
+    @param start: where the tag of the data is.
+    """
+    try:
+        begin, size = start + 2, payload[start + 1]
+        if size > 127:
+            size += payload[begin] - 1 << 7
+            begin += 1
+        end = begin + size
+        data = payload[begin:end]
+        tag = payload[end]
         correlation_id = path = acknowledged = None
         if tag == 0x1A:
-            end = payload[start + 1] + start + 2
-            correlation_id = payload[start + 2 : end].decode()
-            start = end
-            tag = payload[start]
+            begin = end + 2
+            size = payload[end + 1]
+            if size > 127:
+                return None
+            end = begin + size
+            correlation_id = payload[begin:end].decode()
+            tag = payload[end]
             codec = None
         if tag != 0x32:
             return None
-        end = payload[start + 1] + start + 2
-        name = payload[start + 2 : end].decode()
+        begin, size = end + 2, payload[end + 1]
+        if size > 127:
+            size += payload[begin] - 1 << 7
+            begin += 1
+        end = begin + size
+        name = payload[begin:end].decode()
         tag = payload[end]
         if tag == 0x58:
             if payload[end + 1] != 1:
@@ -68,9 +112,12 @@ def short_write(payload: bytes, action: IntEnum, codec: object) -> Message | Non
         if action is _PATCH:
             if tag != 0x62:
                 return None
-            start = payload[end + 1] + end + 2
-            path = payload[end + 2 : start].decode()
-            end = start
+            begin, size = end + 2, payload[end + 1]
+            if size > 127:
+                size += payload[begin] - 1 << 7
+                begin += 1
+            end = begin + size
+            path = payload[begin:end].decode()
             tag = payload[end]
         if tag != 0x68:
             return None
@@ -83,77 +130,110 @@ def short_write(payload: bytes, action: IntEnum, codec: object) -> Message | Non
                 if most > 127:
                     return None
                 version += (most - 1) << 14
-        if end != size or not name or path == "":
+        if end != len(payload) or not name or path == "":
             return None
-        value = brief_loads(data)
+        size = len(data)
+        value = brief_loads(data) if size <= NEVER_TOO_DEEP_LENGTH else loads(data)
+        write = Message(
+            _RECORD, action, name, data, payload, codec,
+            (), correlation_id, None, None, None, None, acknowledged, path, version,
+        )  # fmt: skip
+        write.value = value if size < UNCOLLECTED_LENGTH else UNREAD
+        return write
     except (IndexError, ValueError):
         return None  # the tables find the answer
-    write = Message(
-        _RECORD, action, name, data, payload, codec,
-        (), correlation_id, None, None, None, None, acknowledged, path, version,
-    )  # fmt: skip
-    write.value = value
-    return write
 
 
-def record_payload(message: Message) -> bytes | None:
+def _read_call(payload: bytes, start: int, action: IntEnum, codec: object) -> Message | None:
     """
-    The payload of a message of the topic RECORD; C{None} if it has fields that only few messages have.
+    A REQUEST or an answer to one; see L{Reader}.
+
+    @param start: where the tag of the data or of the correlation id is.
     """
-    if others(message) != NO_OTHERS:
-        return None
-    # The first byte of each field is that of L{dstwist.protocol.schema.FIELDS}. Lengths are written here, because a
-    # function call for each field would take a third of the whole time.
-    parts = [b"\x08", SMALL_NUMBERS[message.action]]
-    data = message.data
-    if data is not None:
-        text = data if data.__class__ is bytes else to_json(data)
-        if text is not None:
-            size = len(text)
-            parts += b"\x12", SMALL_NUMBERS[size] if size < 128 else written_number(size), text
     try:
-        if (correlation_id := message.correlation_id) is not None:
-            text = correlation_id.encode()
-            size = len(text)
-            parts += b"\x1a", SMALL_NUMBERS[size] if size < 128 else written_number(size), text
-        if (name := message.name) is not None:
-            text = name.encode()
-            size = len(text)
-            parts += b"\x32", SMALL_NUMBERS[size] if size < 128 else written_number(size), text
-        if (acknowledged := message.is_write_ack) is not None:
-            parts += b"\x58", SMALL_NUMBERS[acknowledged]
-        if (path := message.path) is not None:
-            text = path.encode()
-            size = len(text)
-            parts += b"\x62", SMALL_NUMBERS[size] if size < 128 else written_number(size), text
-    except UnicodeEncodeError:
-        return None
-    if (version := message.version) is not None:
-        parts += b"\x68", SMALL_NUMBERS[version] if 0 <= version < 128 else written_number(version)
-    body = b"".join(parts)
-    size = len(body)
-    if size < 124:
-        return SMALL_NUMBERS[size + 4] + b"\x10\x05\x1a" + SMALL_NUMBERS[size] + body
-    return sized(b"\x10\x05\x1a" + sized(body))
+        data, end = None, start
+        if payload[start] == 0x12:
+            begin, size = start + 2, payload[start + 1]
+            if size > 127:
+                size += payload[begin] - 1 << 7
+                begin += 1
+            end = begin + size
+            data = payload[begin:end]
+            if payload[end] != 0x1A:
+                return None
+        begin, size = end + 2, payload[end + 1]
+        if not 0 < size < 128:
+            return None
+        end = begin + size
+        call_id = payload[begin:end].decode()
+        if payload[end] != 0x3A:
+            return None
+        begin, size = end + 2, payload[end + 1]
+        if size > 127:
+            size += payload[begin] - 1 << 7
+            begin += 1
+        if not size or begin + size != len(payload):
+            return None
+        name = payload[begin:].decode()
+        if data is not None:
+            (brief_loads if len(data) <= NEVER_TOO_DEEP_LENGTH else loads)(data)
+        return Message(_RPC, action, name, data, payload, codec, (), call_id)
+    except (IndexError, ValueError):
+        return None  # the tables find the answer
 
 
-def emit_payload(message: Message) -> bytes | None:
+#: By topic and action: the tags that may follow the action, and the reader of the fields behind it.
+_FORMS: list[tuple[Topic, IntEnum, bytes, Reader]] = [
+    (_EVENT, _EMIT, b"\x12", _read_emit),
+    (_RECORD, _UPDATE, b"\x12", _read_write),
+    (_RECORD, _PATCH, b"\x12", _read_write),
+    (_RPC, RpcAction.REQUEST, b"\x12\x1a", _read_call),
+    (_RPC, RpcAction.RESPONSE, b"\x12\x1a", _read_call),
+    (_RPC, RpcAction.REQUEST_ERROR, b"\x12\x1a", _read_call),
+    (_RPC, RpcAction.ACCEPT, b"\x1a", _read_call),
+    (_RPC, RpcAction.REJECT, b"\x1a", _read_call),
+]
+
+#: The smallest payload of a form, and the largest whose lengths are single bytes.
+_SHORTEST, _LONGEST_SHORT = 13, 128
+
+#: By the first eight bytes of a short payload of the size that they say: the reader, and the action.
+SHORT_FORMS: dict[bytes, tuple[Reader, IntEnum]] = {
+    bytes((size - 1, 0x10, topic, 0x1A, size - 5, 0x08, action, tag)): (reader, action)
+    for topic, action, tags, reader in _FORMS
+    for tag in tags
+    for size in range(_SHORTEST, _LONGEST_SHORT + 1)
+}
+
+#: The smallest and the largest payload whose sizes have two bytes.
+SHORTEST_LONG, LONGEST_LONG = 135, 16385
+
+#: By the first ten bytes of a longer payload without the sizes: the reader, and the action.
+_LONG: dict[bytes, tuple[Reader, IntEnum]] = {
+    bytes((0x10, topic, 0x1A, 0x08, action, tag)): (reader, action)
+    for topic, action, tags, reader in _FORMS
+    for tag in tags
+}
+
+#: By the size of a longer payload and its first ten bytes: the same. Payloads that have come are remembered, because
+#: most have one of few sizes, and comparing the sizes takes longer than the rest.
+_known_heads: dict[tuple[int, bytes], tuple[Reader, IntEnum]] = {}
+_MAX_KNOWN_HEADS = 4096
+
+
+def long_form(size: int, head: bytes) -> tuple[Reader, IntEnum] | None:
     """
-    The payload of an EMIT with a name and data; C{None} if it has other fields, or lacks one of these.
+    The reader and the action of a payload of C{size} bytes, from L{SHORTEST_LONG} to L{LONGEST_LONG}. C{None} if it has
+    none of these forms.
+
+    @param head: the first ten bytes.
     """
-    name, data = message.name, message.data
-    text = data if data.__class__ is bytes else to_json(data)
-    if text is None or name is None or message.correlation_id is not None or others(message) != NO_OTHERS:
+    form = _known_heads.get((size, head))
+    if form is not None:
+        return form
+    form = _LONG.get(head[2:5] + head[7:])
+    if form is None or head[:2] != written_number(size - 2) or head[5:7] != written_number(size - 7):
         return None
-    try:
-        encoded = name.encode()
-    except UnicodeEncodeError:
-        return None
-    size, name_size = len(text), len(encoded)
-    data_head = SMALL_NUMBERS[size] if size < 128 else written_number(size)
-    name_head = SMALL_NUMBERS[name_size] if name_size < 128 else written_number(name_size)
-    body = b"".join((b"\x08\x02\x12", data_head, text, b"\x32", name_head, encoded))
-    size = len(body)
-    if size < 124:
-        return SMALL_NUMBERS[size + 4] + b"\x10\x04\x1a" + SMALL_NUMBERS[size] + body
-    return sized(b"\x10\x04\x1a" + sized(body))
+    if len(_known_heads) < _MAX_KNOWN_HEADS:
+        _known_heads[size, head] = form
+    return form

@@ -1,21 +1,20 @@
 """
-Messages of records, read and written field by field, and events, written so: the same as by the tables of fields, for
-every payload there is.
+Messages that are read field by field: the same as by the tables of fields, for every payload there is.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.protocol import protobuf
-from dstwist.protocol.constants import FIRST_TEXT_ONLY_ACTION, EventAction, RecordAction, Topic
-from dstwist.protocol.message import Message
-from dstwist.protocol.protobuf_short import emit_payload, record_payload, short_write
+from dstwist.protocol import protobuf, protobuf_short
+from dstwist.protocol.constants import EventAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.message import UNREAD, Fault, Malformed, Message
+from dstwist.protocol.protobuf_parts import written_number
+from dstwist.protocol.protobuf_short import LONGEST_LONG, SHORT_FORMS, SHORTEST_LONG, long_form
 
 QUICK = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
@@ -34,9 +33,31 @@ def write(path: str | None, name: str, data: bytes, version: int, **fields: Any)
     return Message(Topic.RECORD, action, name, data, path=path, version=version, **fields)
 
 
-class ShortWriteTests(SynchronousTestCase):
+def read(payload: bytes) -> Message | None:
     """
-    L{short_write}, and how the codec uses it.
+    The message that is read field by field.
+    """
+    form, start = SHORT_FORMS.get(payload[:8]), 7
+    if form is None or payload[0] != len(payload) - 1:
+        form, start = long_form(len(payload), payload[:10]), 9
+    return None if form is None else form[0](payload, start, form[1], protobuf.SERVER)
+
+
+def emit(name: str, data: bytes) -> Message:
+    return Message(Topic.EVENT, EventAction.EMIT, name, data)
+
+
+def call(action: RpcAction, name: str, call_id: str, data: bytes | None = None) -> Message:
+    return Message(Topic.RPC, action, name, data, correlation_id=call_id)
+
+
+#: The bytes of each form without its sizes; its reader and its action.
+FORMS = [(head[1:4] + head[5:], form) for head, form in SHORT_FORMS.items() if head[0] == 20]
+
+
+class ShortFormTests(SynchronousTestCase):
+    """
+    The forms, and how the codec uses them.
     """
 
     def assert_same(self, payload: bytes) -> None:
@@ -54,12 +75,60 @@ class ShortWriteTests(SynchronousTestCase):
         """
         A message that is read in this way can be forwarded unchanged.
         """
-        for message in (write(None, "a", b"{}", 3), write("x.y", "a", b"1", 300), write("x", "a", b"null", 70000)):
+        for size in (0, 100, 128, 300, 16000):
+            text = b'"' + b"x" * size + b'"'
+            for message in (
+                emit("a", text),
+                write(None, "a", text, 3),
+                write("x.y", "a", text, 300),
+                write("x", "a", text, 70000),
+                call(RpcAction.REQUEST, "a", "1", text),
+                call(RpcAction.RESPONSE, "a", "1", text),
+                call(RpcAction.REQUEST_ERROR, "a", "1", text),
+            ):
+                payload = protobuf.CLIENT.encode(message)
+                self.assertEqual(read(payload), message)
+                (found,) = protobuf.SERVER.decode(payload)
+                assert isinstance(found, Message)
+                self.assertEqual((found, found.verbatim, found.raw), (message, protobuf.SERVER, payload))
+                self.assertIs(protobuf.SERVER.encode(found), payload)
+
+    def test_without_data(self) -> None:
+        """
+        So can calls and answers without data.
+        """
+        for action in (
+            RpcAction.REQUEST, RpcAction.ACCEPT, RpcAction.RESPONSE, RpcAction.REQUEST_ERROR, RpcAction.REJECT,
+        ):  # fmt: skip
+            message = call(action, "a", "1")
             payload = protobuf.CLIENT.encode(message)
-            (read,) = protobuf.SERVER.decode(payload)
-            assert isinstance(read, Message)
-            self.assertEqual((read, read.verbatim, read.raw), (message, protobuf.SERVER, payload))
-            self.assertIs(protobuf.SERVER.encode(read), payload)
+            self.assertEqual(read(payload), message)
+            self.assertEqual(protobuf.SERVER.decode(payload), [message])
+
+    def test_sizes(self) -> None:
+        """
+        Each size around those where a length gets another byte is read right, and is read in this way if all lengths
+        fit.
+        """
+        for size in (*range(90, 150), *range(16300, 16400)):
+            text = b'"' + b"x" * size + b'"'
+            for message in (emit("n", text), write("p", "n", text, 7), call(RpcAction.REQUEST, "n", "1", text)):
+                payload = protobuf.CLIENT.encode(message)
+                self.assertEqual(protobuf.SERVER.decode(payload), [message])
+                if SHORTEST_LONG <= len(payload) <= LONGEST_LONG:
+                    self.assertEqual(read(payload), message)
+
+    def test_many_sizes(self) -> None:
+        """
+        The memory for sizes that have come is limited. Further sizes are read all the same.
+        """
+        known: dict[Any, Any] = {}
+        self.patch(protobuf_short, "_known_heads", known)
+        self.patch(protobuf_short, "_MAX_KNOWN_HEADS", 10)
+        for size in range(200, 230):
+            message = emit("n", b'"' + b"x" * size + b'"')
+            self.assertEqual(read(protobuf.CLIENT.encode(message)), message)
+        self.assertEqual(len(known), 10)
 
     def test_nothing_else_is_forwarded(self) -> None:
         """
@@ -76,9 +145,11 @@ class ShortWriteTests(SynchronousTestCase):
             Message(Topic.RECORD, RecordAction.ERASE, "a", path="x", version=3),
             Message(Topic.RECORD, RecordAction.CREATEANDPATCH, "a", b"1", path="x", version=3),
             Message(Topic.RECORD, RecordAction.PATCH_MULTI, "a", b"[]", version=3),
+            write("x", "a", b"1" * 300, 3, is_write_ack=True, correlation_id="1"),
         ):
-            (read,) = protobuf.SERVER.decode(protobuf.CLIENT.encode(message))
-            self.assertEqual((read, read.verbatim), (message, None))
+            (found,) = protobuf.SERVER.decode(protobuf.CLIENT.encode(message))
+            assert isinstance(found, Message)
+            self.assertEqual((found, found.verbatim), (message, None))
 
     def test_cut_and_changed(self) -> None:
         """
@@ -88,15 +159,21 @@ class ShortWriteTests(SynchronousTestCase):
             write(None, "ab", b"{}", 300),
             write("x.y", "ab", b"12", 70000),
             write("x.y", "ab", b"12", 70000, is_write_ack=True, correlation_id="17"),
+            write("x.y", "ab", b'"' + b"x" * 140 + b'"', 300),
+            emit("ab", b"12"),
+            emit("ab", b'"' + b"x" * 140 + b'"'),
+            call(RpcAction.REQUEST, "ab", "17", b"12"),
+            call(RpcAction.ACCEPT, "ab", "17"),
+            call(RpcAction.RESPONSE, "a" * 130, "17", b"12"),
         ):
             payload = protobuf.CLIENT.encode(message)
             for place in range(len(payload)):
-                short_write(payload[:place], message.action, None)
+                read(payload[:place])
                 protobuf.SERVER.decode(payload[:place])
-                for byte in (0, 1, 0x7F, 0x80, 0xFF, payload[place] ^ 1):
+                for byte in (0, 1, 0x7F, 0x80, 0x81, 0xFF, payload[place] ^ 1):
                     changed = bytearray(payload)
                     changed[place] = byte
-                    if changed[0] == payload[0]:
+                    if changed[:2] == payload[:2] or payload[0] == changed[0] < 128:
                         self.assert_same(bytes(changed))
 
     @QUICK
@@ -114,26 +191,51 @@ class ShortWriteTests(SynchronousTestCase):
         """
         self.assert_same(protobuf.CLIENT.encode(write(path, name, data, version, **acknowledged)))
 
+    @QUICK
+    @given(
+        action=st.sampled_from([RpcAction.REQUEST, RpcAction.ACCEPT, RpcAction.RESPONSE, RpcAction.REJECT]),
+        name=TEXTS,
+        call_id=TEXTS,
+        data=st.none() | DATA,
+        size=st.sampled_from([0, 100, 300]),
+    )
+    def test_any_call(self, action: RpcAction, name: str, call_id: str, data: bytes | None, size: int) -> None:
+        """
+        So it is for every call, and for every event.
+        """
+        self.assert_same(protobuf.CLIENT.encode(call(action, name + "n" * size, call_id, data)))
+        if data is not None:
+            self.assert_same(protobuf.CLIENT.encode(emit(name, data + b" " * size)))
+
     def test_value(self) -> None:
         """
-        The value of the data comes with the message, so that it is not read again.
+        The value of short data comes with the message, so that it is not read again.
         """
-        for message in (
-            write("x", "a", b"1.5", 3),
-            write("x", "a", b"1.5", 3, is_write_ack=True, correlation_id="1"),
+        for message, value in (
+            (write("x", "a", b"1.5", 3), 1.5),
+            (write("x", "a", b"1.5", 3, is_write_ack=True, correlation_id="1"), 1.5),
+            (write("x", "a", b"[" + b"1," * 300 + b"2]", 3), [*[1] * 300, 2]),
+            (write("x", "a", b"[" + b"1," * 3000 + b"2]", 3), UNREAD),
         ):
-            (read,) = protobuf.SERVER.decode(protobuf.CLIENT.encode(message))
-            assert isinstance(read, Message)
-            self.assertEqual(read.value, 1.5)
+            (found,) = protobuf.SERVER.decode(protobuf.CLIENT.encode(message))
+            assert isinstance(found, Message)
+            self.assertEqual(found.value, value)
 
-    def test_lone_surrogate(self) -> None:
+    def test_not_json(self) -> None:
         """
-        A text that the fastest reader does not read goes the long way.
+        A text that the fastest reader does not read goes the long way: it may be JSON or not, and may be nested too
+        deeply.
         """
-        message = write("x", "a", b'"\\ud800"', 3)
-        payload = protobuf.CLIENT.encode(message)
-        self.assertIsNone(short_write(payload, message.action, None))
-        self.assertEqual(protobuf.SERVER.decode(payload), [message])
+        for text, valid in ((b'"\\ud800"', True), (b"no", False), (b"[" * 300 + b"]" * 300, False)):
+            for message in (write("x", "a", text, 3), emit("a", text), call(RpcAction.REQUEST, "a", "1", text)):
+                payload = protobuf.CLIENT.encode(message)
+                (found,) = protobuf.SERVER.decode(payload)
+                if valid:
+                    self.assertEqual(found, message)
+                else:
+                    assert isinstance(found, Malformed)
+                    self.assertEqual(found.fault, Fault.INVALID_DATA)
+                self.assertIsNone(read(payload))
 
     @QUICK
     @given(noise=st.binary(max_size=140))
@@ -141,107 +243,11 @@ class ShortWriteTests(SynchronousTestCase):
         """
         It gives up on nonsense, and never fails.
         """
-        for action in (RecordAction.UPDATE, RecordAction.PATCH):
-            short_write(noise, action, None)
+        for head, (reader, action) in FORMS:
+            reader(noise, 0, action, None)
             if len(noise) < 121:
-                head = bytes((len(noise) + 7, 0x10, 0x05, 0x1A, len(noise) + 3, 0x08, action, 0x12))
-                short_write(head + noise, action, None)
-                self.assert_same(head + noise)
-
-
-#: Texts that take one byte or more for their length.
-LENGTHS = st.sampled_from(["", "a", "a" * 127, "a" * 128, "\u00fc" * 64, "a\ud800", "a" * 20000])
-
-
-class RecordPayloadTests(SynchronousTestCase):
-    """
-    L{record_payload}.
-    """
-
-    @QUICK
-    @given(
-        action=st.sampled_from([action for action in RecordAction if action < FIRST_TEXT_ONLY_ACTION]),
-        fields=st.fixed_dictionaries(
-            {},
-            optional={
-                "name": LENGTHS,
-                "data": st.sampled_from([b"1", b"1" * 130, b"", "N1", "Sx", "U", "F"]),
-                "path": LENGTHS,
-                "correlation_id": LENGTHS,
-                "version": VERSIONS | st.sampled_from([-1, -(2**31), 2**40]),
-                "is_write_ack": st.booleans(),
-            },
-        ),
-        others=st.fixed_dictionaries(
-            {},
-            optional={
-                "names": st.sampled_from([(), ("a", "b")]),
-                "is_error": st.booleans(),
-                "is_ack": st.booleans(),
-                "subscription": st.just("s"),
-                "original_action": st.just(RecordAction.PATCH),
-                "versions": st.sampled_from([{}, {"a": 1}]),
-            },
-        ),
-    )
-    def test_same(self, action: RecordAction, fields: dict[str, Any], others: dict[str, Any]) -> None:
-        """
-        The payload is the one that the tables of fields make.
-        """
-        for message in (Message(Topic.RECORD, action, **fields), Message(Topic.RECORD, action, **fields, **others)):
-            expected = protobuf.SERVER.encode_by_table(message)
-            self.assertEqual(protobuf.SERVER.encode(message), expected)
-            payload = record_payload(message)
-            self.assertIn(payload, (None, expected))
-            if not others and "\ud800" not in "".join(map(str, fields.values())):
-                self.assertIsNotNone(payload)
-        self.assertEqual(record_payload(replace(message, names=("a",))), None)
-
-
-class EmitPayloadTests(SynchronousTestCase):
-    """
-    L{emit_payload}.
-    """
-
-    @QUICK
-    @given(
-        name=LENGTHS,
-        data=st.sampled_from([b"", b"1" * 20000, "N1", "Sx", "F"])
-        | st.integers(108, 130).map(lambda size: b"1" * size),
-        others=st.fixed_dictionaries(
-            {},
-            optional={
-                "correlation_id": LENGTHS,
-                "names": st.sampled_from([(), ("a", "b")]),
-                "is_error": st.booleans(),
-                "is_ack": st.booleans(),
-                "subscription": st.just("s"),
-                "original_action": st.just(EventAction.LISTEN),
-                "path": st.just("x"),
-                "version": VERSIONS,
-            },
-        ),
-    )
-    def test_same(self, name: str, data: bytes | str, others: dict[str, Any]) -> None:
-        """
-        The payload is the one that the tables of fields make.
-        """
-        for message in (
-            Message(Topic.EVENT, EventAction.EMIT, name, data),
-            Message(Topic.EVENT, EventAction.EMIT, name, data, **others),
-        ):
-            expected = protobuf.SERVER.encode_by_table(message)
-            self.assertEqual(protobuf.SERVER.encode(message), expected)
-            payload = emit_payload(message)
-            self.assertIn(payload, (None, expected))
-        simple = emit_payload(Message(Topic.EVENT, EventAction.EMIT, name, data))
-        self.assertEqual(simple is None, "\ud800" in name)
-
-    def test_incomplete(self) -> None:
-        """
-        An event without a name or without data is left to the tables.
-        """
-        for name, data in ((None, b"1"), ("a", None), ("a", "U")):
-            message = Message(Topic.EVENT, EventAction.EMIT, name, data)
-            self.assertIsNone(emit_payload(message))
-            self.assertEqual(protobuf.SERVER.encode(message), protobuf.SERVER.encode_by_table(message))
+                whole = bytes((len(noise) + 7, *head[:3], len(noise) + 3, *head[3:])) + noise
+                self.assert_same(whole)
+            size = len(noise) + 300
+            long = written_number(size + 8) + head[:3] + written_number(size + 3) + head[3:] + noise + b"1" * 300
+            self.assert_same(long)

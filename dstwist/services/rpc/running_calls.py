@@ -95,21 +95,29 @@ class RunningCalls:
 
     # -- the provider
 
-    def accepted(self, call: Call) -> None:
+    def accepted(self, call: Call, message: Message | None = None) -> None:
         """
         The provider has accepted C{call}, for the first time.
+
+        @param message: its ACCEPT, if it is a client.
         """
         call.accepted = True
         call.requestor.accepting.remove(call)
-        call.requestor.connection.send(Message(_RPC, _ACCEPT, call.name, None, None, None, (), call.id))
+        if message is None or not _can_relay(message, call):
+            message = Message(_RPC, _ACCEPT, call.name, None, None, None, (), call.id)
+        call.requestor.connection.send(message)
 
-    def answered(self, call: Call, action: IntEnum, data: Data) -> None:
+    def answered(self, call: Call, action: IntEnum, data: Data, message: Message | None = None) -> None:
         """
         The provider has answered C{call} with a RESPONSE or a REQUEST_ERROR.
+
+        @param message: the answer, if the provider is a client.
         """
         call.provider.release(call.provider_id)
         self._drop(call)
-        call.requestor.connection.send(Message(_RPC, action, call.name, data, None, None, (), call.id))
+        if message is None or not _can_relay(message, call):
+            message = Message(_RPC, action, call.name, data, None, None, (), call.id)
+        call.requestor.connection.send(message)
 
     def rejected(self, call: Call) -> None:
         """
@@ -252,3 +260,10 @@ class RunningCalls:
         Tell the requestor that there will be no answer.
         """
         call.requestor.connection.send(Message(_RPC, action, call.name, correlation_id=call.id, is_error=True))
+
+
+def _can_relay(message: Message, call: Call) -> bool:
+    """
+    Whether the requestor of C{call} may be sent the bytes of the provider.
+    """
+    return message.verbatim is not None and call.provider_id == call.id and message.name == call.name

@@ -249,12 +249,12 @@ class RpcService:
         if call.accepted:
             sender.send(message.error("MULTIPLE_ACCEPT"))
             return
-        self._accepted(call)
+        self._accepted(call, message)
 
     def _answer(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)
         if call is not None:
-            self._answered(call, message.action, message.data)
+            self._answered(call, message.action, message.data, message)
 
     def _reject(self, message: Message, sender: IRequester) -> None:
         call = self._running(message, sender)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
@@ -242,6 +243,27 @@ class AnswerTests(RpcTestCase):
         for connection, data in ((self.requestor, b'"ann"'), (other, b'"eve"')):
             self.assertEqual(connection.take(), [rpc(RpcAction.ACCEPT), rpc(RpcAction.RESPONSE, data=data)])
         self.nothing_left()
+
+    def test_relayed(self) -> None:
+        """
+        An answer goes on with the provider's bytes if the call has the same id and name for the requestor.
+        """
+        provider, other = self.provider(), self.connect("eve")
+        self.request("a")
+        self.request("a", requestor=other)
+        second = provider.take()[1].correlation_id
+        assert second is not None and second != "a"
+        for action in (RpcAction.ACCEPT, RpcAction.RESPONSE):
+            answer = rpc(action, "a", b"3", verbatim=protobuf.SERVER, raw=b"raw")
+            self.service.handle(answer, provider)
+            self.assertIs(self.requestor.take()[0], answer)
+            self.service.handle(replace(answer, correlation_id=second), provider)
+            (told,) = other.take()
+            self.assertEqual((told.correlation_id, told.verbatim), ("a", None))
+        self.request("b")
+        self.service.handle(replace(answer, name="sub", correlation_id="b"), provider)
+        (told,) = self.requestor.take()
+        self.assertEqual((told.name, told.verbatim), ("add", None))
 
     def test_w6_guessed_id(self) -> None:
         """
