@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.util import encode_truncate
 from twisted.internet.interfaces import IDelayedCall
 
@@ -26,6 +25,7 @@ from dstwist.interfaces import IReceiver
 from dstwist.log import Logger, about, shown
 from dstwist.protocol.closing import GOING_AWAY, NORMAL
 from dstwist.transports.close_delay import CloseDelay
+from dstwist.transports.compact_link import CompactLink
 from dstwist.transports.outbox import Outbox
 
 #: How long a client may take for its part of the close handshake, in seconds.
@@ -48,7 +48,7 @@ class ClosingFactory(Protocol):
     reactor: Any
 
 
-class ClosingLink(WebSocketServerProtocol):
+class ClosingLink(CompactLink):
     """
     A WebSocket that can close.
 

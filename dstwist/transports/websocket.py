@@ -359,6 +359,7 @@ class WebSocketLink(CountedLink):
         handshake = HandshakeData(
             self.address, self._headers, None, peer_certificate(self.transport), self.path, self.number, factory.node
         )
+        self.forget_handshake()
         self.connection = factory.connect(self, handshake)
         self.connection.open()
 

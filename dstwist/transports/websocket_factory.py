@@ -13,6 +13,7 @@ from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.scheduling.turns import Turns
 from dstwist.transports.close_delay import CloseDelay
+from dstwist.transports.compact_link import with_options
 from dstwist.transports.incoming import Incoming
 from dstwist.transports.metered import MeteredLink
 from dstwist.transports.outbox_group import OutboxGroup
@@ -70,6 +71,7 @@ class WebSocketFactory(WebSocketServerFactory):
             webStatus=False,
             allowNullOrigin=True,
         )
+        self.protocol = with_options(self.protocol, self)
 
     def buildProtocol(self, addr: Any) -> Any:
         link: Any = super().buildProtocol(addr)
