@@ -247,7 +247,7 @@ class CodecTests(SynchronousTestCase):
         def exhausted(text: object) -> Any:
             raise jsontext.NoRoom
 
-        for module in (jsontext, protobuf, typed):
+        for module in (jsontext, protobuf, protobuf_short, typed):
             self.patch(module, "loads", exhausted)
         for module in (protobuf, protobuf_short):
             self.patch(module, "brief_loads", exhausted)
