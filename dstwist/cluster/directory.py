@@ -18,6 +18,7 @@ node that comes back leads to no wrong state that lasts.
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
@@ -31,6 +32,7 @@ from dstwist.cluster.members import Membership
 from dstwist.cluster.owned import Observer, OwnedPartition
 from dstwist.cluster.peers import Peers
 from dstwist.config.cluster import ClusterSettings
+from dstwist.scheduling.time_slices import TimeSlices
 
 
 class Directory:
@@ -68,6 +70,12 @@ class Directory:
         self._observers: dict[str, Callable[[str, State], object]] = {}
         self._on_all_told: dict[str, Callable[[], object]] = {}
         self._digests_differed = 0
+        self._time_slices = TimeSlices(clock)
+        # Work on one partition each, which is done in this order.
+        self._due: deque[Callable[[], object]] = deque()
+        self._serving = False
+        # Not all partitions have had their turn in this interval.
+        self._repeating = False
         self._holdings = holdings = Holdings(membership, peers, clock, settings, self._told)
         self.hold, self.release = holdings.hold, holdings.release
         self.watch, self.unwatch = holdings.watch, holdings.unwatch
@@ -167,6 +175,7 @@ class Directory:
         Send nothing any more.
         """
         self._holdings.stop()
+        self._time_slices.stop()
         for call in (self._timer, self._call):
             if call is not None and call.active():
                 call.cancel()
@@ -179,22 +188,33 @@ class Directory:
         if not self._membership.is_member:
             return
         self._holdings.send_digests()
-        sums: dict[str, list[list[int]]] = {}
-        room = self._settings.names_per_item
-        for number, partition in self._owned.items():
-            if self._is_behind and number in self._changed:
-                # This node tells of it in a later turn, and repeats nothing before that.
-                continue
-            if self._membership.may_decide(number):
-                room -= partition.decide(room)
-                if partition.has_changes:
-                    self._touch(number)
-                partition.ask()
-                for node, digest in partition.sums():
-                    sums.setdefault(node, []).append([number, partition.token, *digest])
-        for node, rows in sums.items():
-            self._send_sliced(node, messages.SUMS, rows)
-        self._collect(self._owned)
+        if not self._repeating:
+            self._repeating = True
+            self._time_slices.do(self._repeat())
+
+    def _repeat(self) -> Iterator[None]:
+        """
+        Repeat what this node has told and asked as an owner, one partition in each step.
+        """
+        try:
+            for number, partition in list(self._owned.items()):
+                if self._owned.get(number) is not partition:
+                    continue
+                # If this node is behind with it, it tells of it in a later turn, and repeats nothing before that.
+                is_behind = self._is_behind and number in self._changed
+                if not is_behind and self._membership.may_decide(number):
+                    partition.decide(self._settings.names_per_item)
+                    if partition.has_changes:
+                        self._touch(number)
+                    partition.ask()
+                    for node, digest in partition.sums():
+                        # Nothing else is told of the partition between its states and their digest.
+                        self._peers.send_row(node, messages.SUMS, [number, partition.token, *digest])
+                for node in partition.unheard:
+                    self._peers.send_row(node, messages.ASK, [number, partition.token])
+                yield
+        finally:
+            self._repeating = False
 
     def _collect(self, numbers: Collection[int]) -> None:
         """
@@ -244,8 +264,16 @@ class Directory:
             elif others:
                 partition.set_members(members)
                 collected.append(number)
-                self._touch(number)
+                self._time_slices.do(self._forget(partition))
         self._collect(collected)
+
+    def _forget(self, partition: OwnedPartition) -> Iterator[None]:
+        """
+        Forget what the nodes held that are no members any more.
+        """
+        yield from partition.forget()
+        if self._owned.get(partition.number) is partition:
+            self._touch(partition.number)
 
     def _touch(self, number: int) -> None:
         """
@@ -308,7 +336,7 @@ class Directory:
     def _asked(self, sender: str, rows: list[list[int]]) -> None:
         for number, token in rows:
             if number < self._settings.partitions:
-                self._holdings.asked(sender, number, token)
+                self._serve(partial(self._holdings.asked, sender, number, token))
 
     def _sent_whole(
         self, sender: str, number: int, token: int, part: int, parts: int, entries: list[str], told: list[str]
@@ -332,6 +360,29 @@ class Directory:
                 self._holdings.summed(sender, number, token, (count, xor))
 
     def _unequal(self, sender: str, number: int, token: int) -> None:
+        if self._partition(sender, number, token) is not None:
+            self._serve(partial(self._send_all, sender, number, token))
+
+    def _send_all(self, sender: str, number: int, token: int) -> None:
         partition = self._partition(sender, number, token)
         if partition is not None:
             partition.send_all(sender)
+
+    # -- wholes, of which many may be asked for at once
+
+    def _serve(self, send_whole: Callable[[], object]) -> None:
+        """
+        Send something of a partition as a whole, in its turn.
+        """
+        self._due.append(send_whole)
+        if not self._serving:
+            self._serving = True
+            self._time_slices.do(self._work())
+
+    def _work(self) -> Iterator[None]:
+        try:
+            while self._due:
+                self._due.popleft()()
+                yield
+        finally:
+            self._serving = False

@@ -119,6 +119,8 @@ class Interest:
         # Confirmations of before the bus was lost do not count.
         self._connection = 0
         self._is_ready = not bus.is_lost
+        # Fires when all subjects are queued or absent after a loss of the bus; C{None}: they are.
+        self._resetting: Deferred[None] | None = None
         self._recovery: IDelayedCall | None = None
         self._slices = TimeSlices(clock)
         self._lingering = LingeringNames(settings.linger, clock, self._lingered)
@@ -239,7 +241,7 @@ class Interest:
         subject = self._subjects[name]
         if subject.phase is Phase.QUEUED:
             self._drop(name)
-        elif subject.phase is Phase.IN_FORCE:
+        elif subject.phase is Phase.IN_FORCE and self._resetting is None:
             self._leave(name)
 
     def _drop(self, name: str) -> None:
@@ -268,34 +270,50 @@ class Interest:
         if self._recovery is not None and self._recovery.active():
             self._recovery.cancel()
         self._queue.clear()
-        waiting = []
-        for name in list(self._subjects):
-            subject = self._subjects[name]
-            if not subject.wanted:
-                self._drop(name)
-                continue
-            subject.phase = Phase.QUEUED
-            subject.is_late = True
-            if subject.waiters:
-                waiting.append(subject)
-        if waiting:
-            self._slices.do(self._answer_all(waiting))
+        self._resetting = Deferred()
+        self._slices.do(self._reset(self._connection))
 
-    def _answer_all(self, subjects: list[_Subject]) -> Work:
+    def _reset(self, connection: int) -> Work:
         """
-        Answer very many clients over several turns. A subject may be asked for again meanwhile.
+        Queue or drop all subjects, and answer the clients that wait for them. They may be very many. A client that
+        wants one meanwhile is answered at once in either phase: the bus is lost.
         """
-        for subject in subjects:
-            self._answer(subject)
+        for name in list(self._subjects):
+            subject = self._subjects.get(name)
+            if subject is None:
+                pass
+            elif subject.wanted:
+                subject.phase = Phase.QUEUED
+                subject.is_late = True
+                self._answer(subject)
+            else:
+                self._drop(name)
             yield None
+            if connection != self._connection:
+                return
+        reset, self._resetting = self._resetting, None
+        if reset is not None:
+            reset.callback(None)
 
     def _back(self) -> None:
         delay = self._random.uniform(0, self._settings.recovery_delay) if self._subjects else 0
         self._recovery = self._clock.callLater(delay, self._recover)
 
     def _recover(self) -> None:
+        self._slices.do(self._ask_again(self._connection))
+
+    def _ask_again(self, connection: int) -> Work:
+        """
+        Ask for all subjects, for those first that were wanted last.
+        """
+        if self._resetting is not None:
+            # If the bus is lost again before that, this work is never gone on with.
+            yield self._resetting
         self._is_ready = True
-        for name in reversed(self._subjects):
-            if self._subjects[name].phase is Phase.QUEUED:
-                self._queue[name] = None
-        self._fill_window()
+        for name in list(reversed(self._subjects)):
+            subject = self._subjects.get(name)
+            if subject is not None and subject.phase is Phase.QUEUED:
+                self._enqueue(name)
+            yield None
+            if connection != self._connection:
+                return

@@ -221,10 +221,17 @@ class NodeSearches:
         if self._members == members:
             return
         self._members = dict.fromkeys(members)
-        for partition, names in self._names.items():
-            for name, search in names.searches.items():
-                if search.node is not None and search.node not in members:
+        self._time_slices.do(self._go_on_without())
+
+    def _go_on_without(self) -> Iterator[None]:
+        """
+        Go on with the searches that have asked a node that is no member any more.
+        """
+        for partition, names in list(self._names.items()):
+            for name, search in list(names.searches.items()):
+                if search.node is not None and search.node not in self._members:
                     self._look(partition, name)
+                yield
 
     # -- one name
 

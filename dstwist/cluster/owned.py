@@ -122,6 +122,8 @@ class OwnedPartition:
         self._members: dict[str, _Member] = {}
         # The text of each key, which all of the following share: names may be long.
         self._keys: dict[str, str] = {}
+        # Nodes that are no members any more, and have entries left.
+        self._former: dict[str, _Member] = {}
         # Dicts are sets that keep their order. The member that was heard of first is the first holder.
         self._holders: dict[str, dict[str, None]] = {}
         # The members that watch a name, and all names of a kind.
@@ -140,15 +142,31 @@ class OwnedPartition:
 
     def set_members(self, nodes: Collection[str]) -> None:
         """
-        These are the members now. The others are forgotten: they are dead.
+        These are the members now. The others are dead: they count no more, and L{forget} removes their entries.
         """
         for node in nodes:
             if node not in self._members:
+                if node in self._former:
+                    # A store that has gone back makes a node a member again.
+                    for _ in self.forget():
+                        pass
                 self._members[node] = _Member(self._now())
         for node in [node for node in self._members if node not in nodes]:
-            for verb, key in list(self._members[node].entries):
-                self._remove(node, verb, key)
-            del self._members[node]
+            self._former[node] = self._members.pop(node)
+
+    def forget(self) -> Iterator[None]:
+        """
+        Remove the entries of the nodes that are no members any more, one in each step. Until then their names count as
+        held.
+        """
+        while self._former:
+            node, member = next(iter(self._former.items()))
+            for verb, key in list(member.entries):
+                # If this is done a second time meanwhile, nothing is left.
+                self._remove(node, member, verb, key)
+                yield
+            if self._former.get(node) is member:
+                del self._former[node]
 
     @property
     def unheard(self) -> list[str]:
@@ -201,12 +219,12 @@ class OwnedPartition:
         # In this order: a member that ends one watch of a name and begins another one, in one turn, may have forgotten
         # what it was told, so it is told again.
         for entry in removed:
-            self._remove(node, entry[0], entry[1:])
+            self._remove(node, self._members[node], entry[0], entry[1:])
         for entry in added:
             verb, key = entry[0], entry[1:]
             if verb != HOLDS and entries.has(verb, key):
                 # It has ended this watch and begun it anew.
-                self._remove(node, verb, key)
+                self._remove(node, self._members[node], verb, key)
             self._add(node, verb, key)
 
     def differs(self, node: str, digest: tuple[int, int]) -> bool:
@@ -233,7 +251,7 @@ class OwnedPartition:
             if (entry := verb + key) not in new and part_of(entry, parts) == part
         ]
         for verb, key in gone:
-            self._remove(node, verb, key)
+            self._remove(node, self._members[node], verb, key)
         for entry in new:
             self._add(node, entry[0], entry[1:])
         if not member.is_heard and self._collect(member, part, parts, told):
@@ -361,8 +379,7 @@ class OwnedPartition:
                 self._changed.update((each, None) for each in names if each[0] == key)
             self._changed[ALL_TOLD + key] = None
 
-    def _remove(self, node: str, verb: str, key: str) -> None:
-        member = self._members[node]
+    def _remove(self, node: str, member: _Member, verb: str, key: str) -> None:
         key = self._keys.get(key, key)
         if not member.entries.remove(verb, key):
             return
@@ -470,7 +487,10 @@ class OwnedPartition:
 
         @param singly: it watches this name, and perhaps all names of the kind; otherwise it watches only the kind.
         """
-        told = self._members[node].told
+        member = self._members.get(node)
+        if member is None:
+            return None
+        told = member.told
         before = told.get(key)
         holders = self._holders.get(key)
         if holders is not None:

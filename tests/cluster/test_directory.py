@@ -5,12 +5,16 @@ Tests for L{dstwist.cluster.directory}.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster.bus_memory import MemoryNetwork
 from dstwist.cluster.digest import GONE, State
 from dstwist.cluster.directory import Directory
+from dstwist.cluster.holdings import Holdings
 from dstwist.cluster.members import Membership
 from dstwist.cluster.messages import Envelope, Item, encode
 from dstwist.cluster.owned import OwnedPartition
@@ -18,7 +22,8 @@ from dstwist.cluster.peers import Peers
 from dstwist.cluster.table import partition_of
 from dstwist.cluster.table_memory import MemoryTable
 from dstwist.config.cluster import ClusterSettings
-from tests.cluster.simulation.time import Time
+from dstwist.scheduling.turns import TIME_SLICE
+from tests.cluster.simulation.time import BusyTime
 
 SETTINGS = ClusterSettings(partitions=4, grace={"u": 2.0})
 
@@ -56,7 +61,7 @@ class DirectoryTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.clock = Time()
+        self.clock = BusyTime()
         self.network = MemoryNetwork(self.clock)
         self.store = MemoryTable()
         self.ann, self.bob, self.cat = (Member(self, name) for name in ("ann", "bobby", "catherine"))
@@ -122,6 +127,65 @@ class DirectoryTests(SynchronousTestCase):
         self.assertEqual(sorted(name for name, _ in self.ann.told), sorted(names))
         # The end of the kind, in each partition.
         self.assertLessEqual(max(turns), most + 4)
+
+    def most(self, owner: type, method: str, calls: int, begin: Callable[[], object] = lambda: None) -> int:
+        """
+        Call C{begin}, and let time pass until C{method} was called C{calls} times. Everything takes long.
+
+        @return: how often it was called in one turn at most.
+        """
+        count = 0
+        called = getattr(owner, method)
+
+        def counted(*arguments: Any) -> Any:
+            nonlocal count
+            count += 1
+            return called(*arguments)
+
+        self.patch(owner, method, counted)
+        self.clock.tick = TIME_SLICE / 4
+        begin()
+        most, total, count = count, count, 0
+        while total < calls:
+            self.clock.run_next()
+            most, total, count = max(most, count), total + count, 0
+        self.clock.tick = 0.0
+        return most
+
+    def test_dead(self) -> None:
+        """
+        What a dead node had is removed over several turns.
+        """
+        for number in range(100):
+            self.bob.directory.hold("u", f"user{number}")
+        self.wait(1)
+        self.bob.stop()
+        self.bob.bus.stop()
+        self.assertLess(self.most(OwnedPartition, "_remove", 40), 8)
+        self.wait(5)
+        self.assertEqual(self.ann.directory.absences()[0] + self.cat.directory.absences()[0], 0)
+
+    def test_wholes(self) -> None:
+        """
+        A node that is asked for all partitions at once sends them over several turns; so does an owner.
+        """
+        rows = [[0, self.ann.membership.assignments[0].token]] * 40
+        first = self.ann.membership.assignments[0].owner or ""
+        ann, bob = self.ann.directory, self.bob.membership.node
+        self.assertLess(self.most(Holdings, "asked", 40, lambda: ann._asked(first, rows)), 8)
+        number, (owner, token) = next(
+            (number, each)
+            for number, each in enumerate(self.ann.membership.assignments)
+            if each.owner == self.ann.membership.node
+        )
+        unequal = [partial(ann._unequal, bob, number, token)] * 40
+        self.assertLess(self.most(OwnedPartition, "send_all", 40, lambda: [each() for each in unequal]), 8)
+
+    def test_repeats(self) -> None:
+        """
+        The digests of the partitions of an owner are sent over several turns, if that takes long.
+        """
+        self.assertLess(self.most(OwnedPartition, "ask", 20), 3)
 
     def test_moved(self) -> None:
         """

@@ -300,6 +300,37 @@ class InterestTests(SynchronousTestCase):
         self.successResultOf(waiting)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_back_with_many(self) -> None:
+        """
+        Very many subjects that are in force when the bus is lost are asked for again over several turns: the last
+        wanted first, and none before all are known to be lost. Those that nobody wants are not.
+        """
+        self.clock = clock = BusyClock()
+        self.bus = ManualBus()
+        self.interest = Interest(self.bus, self.clock, ClusterSettings(), lambda *payload: None, self.late.append)
+        names = [f"e{number}" for number in range(1000)]
+        for name in names:
+            self.in_force(name)
+        unwanted = names[::-10]
+        for name in unwanted:
+            self.interest.unwant(name)
+        clock.tick = 0.0001
+        lost, back = self.bus.observers
+        lost()
+        self.assertTrue(800 < self.phases(*names).count(Phase.IN_FORCE) < 1000)
+        clock.advance(ClusterSettings().linger)
+        back()
+        # The random time is over at once.
+        assert self.interest._recovery is not None
+        self.interest._recovery.reset(0)
+        most = count = 0
+        for _ in range(2000):
+            clock.advance(0)
+            most, count = max(most, len(self.bus.asked) - count), len(self.bus.asked)
+        self.assertTrue(0 < most < 200)
+        expected = [("subscribe", name) for name in reversed(names) if name not in unwanted]
+        self.assertEqual(list(self.bus.asked), expected)
+
     def test_lost_with_many(self) -> None:
         """
         When the bus is lost, very many clients that wait are answered over several turns.

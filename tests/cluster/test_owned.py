@@ -43,7 +43,15 @@ class OwnedPartitionTests(SynchronousTestCase):
             lambda node, item: self.sent.append((node, item)),
             self.observers,
         )
-        self.partition.set_members(("me", "ann", "bob"))
+        self.set_members("me", "ann", "bob")
+
+    def set_members(self, *nodes: str) -> None:
+        """
+        These are the members from now on, and nothing is left of the others.
+        """
+        self.partition.set_members(nodes)
+        for _ in self.partition.forget():
+            pass
 
     def hear(self, **entries: list[str]) -> None:
         """
@@ -168,7 +176,7 @@ class OwnedPartitionTests(SynchronousTestCase):
         self.assertEqual(told, [("x", ["bob", "ann"], True), ("y", ["ann"], True)])
         told.clear()
         self.partition.reported("bob", (), ["hpx"])
-        self.partition.set_members(("me", "bob"))
+        self.set_members("me", "bob")
         self.decide()
         self.assertEqual(told, [("x", [], True), ("y", [], True)])
 
@@ -329,13 +337,50 @@ class OwnedPartitionTests(SynchronousTestCase):
         The names of a dead node are in grace, and the node is not asked.
         """
         self.hear_all()
-        self.partition.set_members(("me", "bob"))
+        self.set_members("me", "bob")
         self.assertEqual(self.states(), [("bob", "px", 1)])
         self.clock.advance(2.1)
         self.partition.ask()
         self.assertEqual({node for node, _ in self.take()}, {"me", "bob"})
         self.answer(1, "me", "bob")
         self.assertEqual(self.states(), [("bob", "px", 0), ("me", "ua", -1)])
+
+    def test_forget(self) -> None:
+        """
+        The names of a dead node are removed one in each step. Until then they are held, and the node is told nothing.
+        """
+        self.hear(me=["au"], ann=["hpx", "hpy", "wpx"], bob=["wpx", "wpy"])
+        self.decide()
+        self.partition.set_members(("me", "bob"))
+        self.partition.reported("bob", ["hpx"], ())
+        self.assertEqual(self.states(), [("bob", "px", 1)])
+        steps = self.partition.forget()
+        held = []
+        for _ in range(3):
+            next(steps)
+            held.append([list(self.partition.holders(key)) for key in ("px", "py")])
+        self.assertEqual(held, [[["bob"], ["ann"]], [["bob"], []], [["bob"], []]])
+        self.assertEqual((list(steps), list(self.partition.forget())), ([], []))
+        self.assertEqual(self.states(), [("bob", "px", 1), ("bob", "py", 1)])
+
+    def test_back(self) -> None:
+        """
+        A node that is a member again before it is forgotten has what it sends then, and nothing else; whatever it has
+        is kept by the steps of before, even if it is no member another time.
+        """
+        self.hear(me=[], ann=["hpx", "hpy"], bob=[])
+        self.partition.set_members(("me", "bob"))
+        steps = self.partition.forget()
+        next(steps)
+        self.partition.set_members(("me", "ann", "bob"))
+        self.hear(ann=["hpz"])
+        self.partition.set_members(("me", "bob"))
+        next(steps)
+        self.partition.set_members(("me", "bob"))
+        held = [list(self.partition.holders(key)) for key in ("px", "py", "pz")]
+        self.assertEqual(held, [[], [], ["ann"]])
+        self.assertEqual(len(list(steps)), 1)
+        self.assertEqual(list(self.partition.holders("pz")), [])
 
     def test_new_member(self) -> None:
         """

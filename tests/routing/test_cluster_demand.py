@@ -12,28 +12,10 @@ from dstwist.protocol.constants import Topic
 from dstwist.protocol.dialect import TEXT
 from dstwist.scheduling.turns import TIME_SLICE
 from tests.cluster import stage as cluster_stage
-from tests.cluster.simulation.time import Time
+from tests.cluster.simulation.time import BusyTime
 from tests.fakes import FakeConnection
 from tests.routing.cluster_stage import DEATH, GONE, ClusterCase
 from tests.routing.stage import Rule, Stage
-
-
-class BusyTime(Time):
-    """
-    The time of the world, in which each look at it takes some.
-    """
-
-    tick = 0.0
-
-    def seconds(self) -> float:
-        self.now += self.tick
-        return self.now
-
-    def run_next(self) -> None:
-        """
-        Make the next call.
-        """
-        self.run(min(call.getTime() for call in self.getDelayedCalls()))
 
 
 class ClusterDemandTests(ClusterCase):

@@ -90,6 +90,24 @@ class Time:
         self.now = until
 
 
+class BusyTime(Time):
+    """
+    The time of the world, in which each look at it takes some.
+    """
+
+    tick = 0.0
+
+    def seconds(self) -> float:
+        self.now += self.tick
+        return self.now
+
+    def run_next(self) -> None:
+        """
+        Make the next call.
+        """
+        self.run(min(call.getTime() for call in self.getDelayedCalls()))
+
+
 @implementer(IReactorTime)
 class NodeClock:
     """
