@@ -218,6 +218,7 @@ class BatchTests(SynchronousTestCase):
         self.service.problem = KeyError("x")
         batch = self.make(CALL, CALL)
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.assertEqual(batch.open, 0)
         self.assertEqual([result["errorEvent"] for result in self.results(batch)], ["ERROR", "ERROR"])
 
     def test_too_large(self) -> None:

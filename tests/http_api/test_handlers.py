@@ -18,6 +18,7 @@ from dstwist.config.plugins import PluginSettings
 from dstwist.config.settings import FeatureSettings, RpcSettings, Settings
 from dstwist.errors import BusyError
 from dstwist.interfaces import HandshakeData, IAuthenticator, Login
+from dstwist.permission.open import OpenPermission
 from dstwist.protocol.constants import RpcAction, Topic
 from dstwist.protocol.message import Message
 from tests.http_api.stage import END, HttpApiTestCase, Program, rules, users
@@ -424,6 +425,69 @@ class WaitingTests(HttpApiTestCase):
         provider.say(Message(Topic.RPC, RpcAction.RESPONSE, "slow", b"1", correlation_id=call.correlation_id))
         self.turn()
         self.assertEqual(self.post({"body": [EVENT]})[0], 200)
+
+    def setUp(self) -> None:
+        self.waits = False
+        self.decisions: list[Deferred[bool]] = []
+        self.requesters: list[Any] = []
+
+        def decide(permission: OpenPermission, message: Message, requester: Any, *change: Any) -> bool | Deferred[bool]:
+            if not self.waits:
+                return True
+            self.requesters.append(requester)
+            self.decisions.append(Deferred())
+            return self.decisions[-1]
+
+        # Routers keep the method.
+        self.patch(OpenPermission, "allows", decide)
+        super().setUp()
+
+    def test_end(self) -> None:
+        """
+        When a request is answered, its requester has ended, and no time-out comes.
+        """
+        self.waits = True
+        lines = Lines(self)
+        self.program.send(body=body(EVENT))
+        self.assertFalse(self.requesters[0].closed)
+        self.decisions[0].callback(True)
+        self.turn()
+        self.assertEqual([answer.status for answer in self.program.answers()], [200])
+        self.assertTrue(self.requesters[0].closed)
+        self.turn(5.0)
+        self.assertEqual(lines.of("warn"), [])
+
+    def test_stop_waits(self) -> None:
+        """
+        A stop waits for the answers that are under way.
+        """
+        self.waits = True
+        self.program.send(body=body(EVENT))
+        stopped = self.node.stop()
+        self.turn(1.0)
+        self.assertNoResult(stopped)
+        self.decisions[0].callback(True)
+        self.turn()
+        self.successResultOf(stopped)
+        self.assertEqual([answer.status for answer in self.program.answers()], [200])
+
+    def test_stop_does_not_wait_for_ever(self) -> None:
+        """
+        Requests without an answer within C{shutdownTimeout} are dropped.
+        """
+        self.node = self.start(replace(self.make_settings(), shutdown_timeout=2.0))
+        self.waits = True
+        program = Program(self.node.factory)
+        program.send(body=body(EVENT))
+        stopped = self.node.stop()
+        self.turn(1.9)
+        self.assertFalse(program.transport.aborted)
+        self.turn(0.1)
+        self.assertTrue(program.transport.aborted)
+        self.assertNoResult(stopped)
+        program.go()
+        self.turn()
+        self.successResultOf(stopped)
 
     def test_client_goes(self) -> None:
         """

@@ -169,6 +169,16 @@ class StreamTests(HttpTestCase):
         self.assertTrue(self.read().endswith(b"4\r\nlast\r\n0\r\n\r\n"))
         self.assertEqual(self.routes.under_way, {})
 
+    def test_gone_behind_close(self) -> None:
+        """
+        A handler that has closed the stream is not told that the client went before it had all data.
+        """
+        writer = self.fill()
+        writer.write(b"last")
+        writer.close()
+        self.connection.connectionLost()
+        self.assertEqual((self.ends, self.routes.under_way), ([], {}))
+
     def test_stalled(self) -> None:
         """
         A client that takes nothing for a long time is dropped, and the handler is told.
