@@ -24,6 +24,7 @@ limits apply to the lines of L{Logger}. The lines of other programs in the proce
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -47,6 +48,12 @@ LEVEL_NAMES = {0: "DEBUG", 1: "INFO", 2: "WARN", 3: "ERROR", 100: "OFF"}
 
 #: How many characters of a client's text a line of the log shows.
 MAX_SHOWN_CHARACTERS = 200
+
+#: The end of the format of a line about a node with a label.
+NODE_SUFFIX = " [{node}]"
+
+# Control characters that are neither a line break nor a tab; and lone surrogates, which no encoding can carry.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class LineLimit(Protocol):
@@ -121,6 +128,13 @@ def shown(text: str, most: int = MAX_SHOWN_CHARACTERS) -> str:
     A client's text, fit for a line of the log: short, and without control characters, which could forge other lines.
     """
     return "".join([char if char.isprintable() else "?" for char in text[:most]])
+
+
+def without_controls(text: str) -> str:
+    """
+    A text of several lines that is safe for a terminal and can be encoded.
+    """
+    return _CONTROLS.sub("?", text)
 
 
 class LoggedClient(Protocol):
@@ -230,7 +244,7 @@ class Logger(TwistedLogger):
         if self._limited and not admitted(self.namespace, level, format, kwargs):
             return
         if node and format is not None:
-            format += " [{node}]"
+            format += NODE_SUFFIX
         super().emit(level, format, **kwargs)
 
 
@@ -240,3 +254,23 @@ class OperatorLogger(Logger):
     """
 
     _limited = False
+
+
+_log = OperatorLogger()
+
+
+def change_level(name: str) -> str:
+    """
+    Log nothing below C{name} from now on, a key of L{LEVELS}. A line about the change is written if the level before or
+    the level after it is info or lower.
+
+    @return: the level before.
+    """
+    before = Logger.level_name()
+    if name != before:
+        in_time = Logger.writes(LogLevel.info)
+        if not in_time:
+            Logger.set_level(name)
+        _log.info("INFO | the log level is {now} now, it was {before}", now=name, before=before, event="INFO")
+        Logger.set_level(name)
+    return before

@@ -21,6 +21,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from twisted.logger import globalLogBeginner, globalLogPublisher
@@ -34,7 +35,7 @@ from dstwist.endpoints import endpoints_for
 from dstwist.errors import ConfigError, StartError
 from dstwist.limits.log_lines import limit_all
 from dstwist.limits.open_files import raise_limit
-from dstwist.log import LEVEL_NAMES, LEVELS, Logger
+from dstwist.log import LEVEL_NAMES, LEVELS, Logger, change_level
 from dstwist.memory_limits import allocations_can_fail
 from dstwist.node import Node
 from dstwist.process import background, signals
@@ -214,8 +215,7 @@ def build_node(options: Mapping[str, Any], reactor: Any, environ: Mapping[str, s
         node = Node.from_settings(settings, reactor, data_dir, endpoints, environ, reread=reread)
     except ConfigError as error:
         raise UsageError(str(error)) from None
-    if level is None:
-        node.reloads.add_section("log_level", _set_level)
+    node.reloads.add_section("log_level", partial(_change_level, level))
     return node
 
 
@@ -237,9 +237,15 @@ def overridden(settings: Settings, options: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def _set_level(settings: Settings) -> str:
+def _change_level(fixed: str | None, settings: Settings) -> str:
+    """
+    Log from the level of the settings on, or from that of C{--log-level}, if it is given.
+    """
+    if fixed is not None:
+        change_level(fixed.upper())
+        return f"{fixed.upper()}, by --log-level"
     name = LEVEL_NAMES[settings.log_level]
-    Logger.set_level(name)
+    change_level(name)
     return name
 
 

@@ -14,7 +14,7 @@ from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
 import dstwist
-from dstwist.log import Logger, OperatorLogger, enforce, lift, shown
+from dstwist.log import Logger, OperatorLogger, change_level, enforce, lift, shown, without_controls
 from tests.logs import Lines
 
 ROOT = Path(dstwist.__file__).parent
@@ -24,6 +24,7 @@ LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "emit"}
 #: Where L{OperatorLogger} may be used: no line of these modules is caused by a client.
 #: The last line of a process is caused once.
 OF_THE_OPERATOR = {
+    "log.py",
     "startup_checks.py",
     "limits/log_lines.py",
     "client_side.py",
@@ -135,6 +136,35 @@ class LoggerTests(SynchronousTestCase):
         What a client sent cannot forge lines, and is not long.
         """
         self.assertEqual(shown("a\nb\x1b[0m" + "c" * 300), "a?b?[0m" + "c" * 193)
+
+    def test_without_controls(self) -> None:
+        """
+        A text of several lines keeps them, and can be encoded.
+        """
+        self.assertEqual(without_controls("a\n\tb\x1b\0\x85\udc00\U0001f600"), "a\n\tb????\U0001f600")
+
+    def test_change_level(self) -> None:
+        """
+        The log has a line about each change of the level, by the more talkative one of the two levels; but not if
+        the level stays, nor if neither of the two has such lines.
+        """
+        self.addCleanup(Logger.set_level, Logger.level_name())
+        Logger.set_level("INFO")
+        for name in ("INFO", "WARN", "OFF", "ERROR", "DEBUG", "INFO"):
+            change_level(name)
+            self.assertEqual(Logger.level_name(), name)
+        self.assertEqual(change_level("ERROR"), "INFO")
+        self.assertEqual(
+            self.lines.of("info"),
+            [
+                "INFO | the log level is WARN now, it was INFO",
+                "INFO | the log level is DEBUG now, it was ERROR",
+                "INFO | the log level is INFO now, it was DEBUG",
+                "INFO | the log level is ERROR now, it was INFO",
+            ],
+        )
+        self._log.warn("not written")
+        self.assertEqual(self.lines.of("warn"), [])
 
 
 class TreeTests(SynchronousTestCase):

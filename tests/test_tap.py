@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.load import load
 from dstwist.endpoints import DEFAULT_BACKLOG
-from dstwist.log import Logger
+from dstwist.log import Logger, change_level
 from dstwist.node import Node
 from dstwist.process import signals
 from dstwist.tap import Options, build_node, makeService, overridden
@@ -309,6 +309,54 @@ class ReloadTests(TapTestCase):
             self.assertTrue(node.reload())
             self.assertEqual(self.log(LogLevel.debug), expected)
             Logger.set_level("INFO")
+
+    def test_own_log_level(self) -> None:
+        """
+        The level of the section C{logger} is taken up as well, and takes no restart; its other options do.
+        """
+        path = self.config("logger: {options: {logLevel: INFO}}")
+        node = self.make("--config", path)
+        Path(path).write_text("logLevel: ERROR\nlogger: {options: {logLevel: DEBUG}}")
+        self.assertTrue(node.reload())
+        self.assertTrue(self.log(LogLevel.debug))
+        self.assertEqual(self.lines.of("warn"), [])
+        self.assertIn("RELOAD | logLevel: DEBUG", self.lines.of("info"))
+        Path(path).write_text("logger: {options: {logLevel: DEBUG, maxFiles: 3}}")
+        self.assertTrue(node.reload())
+        self.assertIn("takes a restart: logger", self.lines.last("warn"))
+
+    def test_bad_log_level(self) -> None:
+        """
+        If the level of the file is none, the level stays as it was, and the log says why.
+        """
+        path = self.config("logLevel: WARN")
+        node = self.make("--config", path)
+        for text, key in (
+            ("logLevel: LOUD", "logLevel"),
+            ("logger: {options: {logLevel: 7}}", "logger.options.logLevel"),
+        ):
+            Path(path).write_text(text)
+            self.assertFalse(node.reload())
+            self.assertEqual(Logger.level_name(), "WARN")
+            line = self.lines.last("error")
+            self.assertIn("what was in force stays", line)
+            self.assertIn(f"{key}: expected one of 0 (DEBUG)", line)
+
+    def test_changed_by_hand(self) -> None:
+        """
+        A reload ends what an operator has changed in the running server. The level of the command line is in force
+        again, if there is one; the log says where the level comes from.
+        """
+        path = self.config("logLevel: ERROR")
+        for words, level, said in (([], "ERROR", "ERROR"), (["--log-level", "info"], "INFO", "INFO, by --log-level")):
+            node = self.make("--config", path, *words)
+            change_level("DEBUG")
+            self.lines.clear()
+            Path(path).write_text("logLevel: 3")
+            self.assertTrue(node.reload())
+            self.assertEqual(Logger.level_name(), level)
+            self.assertEqual(f"RELOAD | logLevel: {said}" in self.lines.of("info"), level == "INFO")
+            self.assertIn(f"INFO | the log level is {level} now, it was DEBUG", self.lines.of("info"))
 
     def test_users(self) -> None:
         """

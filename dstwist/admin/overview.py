@@ -13,7 +13,7 @@ from dstwist import __version__
 from dstwist.admin.commands import Command, CommandError, Parameters, Result
 from dstwist.admin.parts import NodeParts
 from dstwist.interfaces import IStoreStatus
-from dstwist.log import LEVELS, Logger
+from dstwist.log import LEVELS, Logger, change_level
 
 
 class Overview:
@@ -104,9 +104,7 @@ class Overview:
         level = parameters.needed("level").upper()
         if level not in LEVELS:
             raise CommandError(f"level: expected one of {', '.join(LEVELS)}")
-        before = Logger.level_name()
-        Logger.set_level(level)
-        return {"level": level, "before": before}
+        return {"level": level, "before": change_level(level)}
 
 
 def resident_bytes() -> int | None:

@@ -121,7 +121,7 @@ class Reloads:
 
     def _tell_of_the_rest(self, settings: Settings) -> None:
         known = {field for field, _ in self._sections} | _ALWAYS_NEW
-        old, new = (_without_certificate(each) for each in (self._settings, settings))
+        old, new = (_without_own_level(_without_certificate(each)) for each in (self._settings, settings))
         changed = [
             _key(field.name)
             for field in fields(Settings)
@@ -148,3 +148,10 @@ def _without_certificate(settings: Settings) -> Settings:
         return settings
     files: dict[str, Any] = {name: paths for name, text in vars(ssl).items() if (paths := files_of(text))}
     return replace(settings, http=replace(settings.http, ssl=replace(ssl, **files)))
+
+
+def _without_own_level(settings: Settings) -> Settings:
+    """
+    The settings without the level of the section C{logger}, which is also C{log_level}.
+    """
+    return replace(settings, logger=replace(settings.logger, log_level=None))
