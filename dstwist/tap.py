@@ -41,6 +41,8 @@ from dstwist.node import Node
 from dstwist.process import background, signals
 from dstwist.process.collector import Collector
 from dstwist.process.log_file import keep_log_file
+from dstwist.process.log_format import format_log
+from dstwist.process.log_priorities import write_error
 from dstwist.process.out_of_memory import Shortage, grow_stack
 from dstwist.process.polling import bound_polls
 from dstwist.process.server import Server, make_files
@@ -159,6 +161,7 @@ def makeService(options: Mapping[str, Any]) -> Server:
     limit_all(globalLogBeginner)
     reopen: list[Callable[[], object]] = []
     keep_log_file(globalLogBeginner, node.settings.logger, reopen)
+    format_log(globalLogBeginner, node.settings.logger, twistd, os.environ)
     bound_polls(reactor)
     light_wakes(reactor)
     background.install()
@@ -174,7 +177,7 @@ def makeService(options: Mapping[str, Any]) -> Server:
 
 
 def _refused(status: int, error: Exception) -> SystemExit:
-    sys.stderr.write(f"dstwist: {error}\n")
+    write_error(f"dstwist: {error}", sys.stderr, os.environ)
     return SystemExit(status)
 
 

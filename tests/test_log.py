@@ -49,6 +49,9 @@ NO_LOGGERS = {
         "textFileLogObserver",
     },
     "process/log_file.py": {"ILogObserver", "LogBeginner"},
+    "process/log_format.py": {"FileLogObserver", "ILogObserver", "LogBeginner"},
+    "process/log_json.py": {"LogLevel", "formatEvent"},
+    "process/log_priorities.py": {"ILogObserver", "LogLevel", "eventAsText"},
     "tap.py": {"globalLogBeginner", "globalLogPublisher"},
     "process/out_of_memory.py": {"ILogObserver", "LogPublisher"},
 }

@@ -178,6 +178,7 @@ def ignored_in_programs(settings: Settings) -> list[str]:
         "logLevel": settings.log_level != default.log_level,
         "logger.options": settings.logger.max_file_size != default.logger.max_file_size
         or settings.logger.max_files != default.logger.max_files,
+        "logger.type json": settings.logger.json,
     }
     return [
         f"CONFIG | {key} has no effect: the program that the node is part of decides about the log"

@@ -209,7 +209,7 @@ class TelemetrySettings:
 @dataclass(frozen=True)
 class LoggerOptions:
     """
-    C{logger.options} of the default logger.
+    C{logger.options}, of the default logger and of the one that writes JSON.
     """
 
     # Lines never have colours.
@@ -224,13 +224,19 @@ class LoggerOptions:
     # How many older log files are kept.
     max_files: int = integer(10, maximum=10_000)
 
+    # Whether each line is a JSON object: the type json, or the plug-in pino of the Node server.
+    json: bool = False
+
 
 def _read_logger(value: Any, path: str, reading: Reading) -> LoggerOptions:
     found = read_component(value, path, reading, runs=False)
-    if found.type == "default":
-        return from_mapping(LoggerOptions, found.options, join(path, "options"), reading)
-    not_built(path, reading)
-    return LoggerOptions()
+    is_pino = found.type == "plug-in pino"
+    if found.type not in ("default", "json") and not is_pino:
+        not_built(path, reading)
+        return LoggerOptions()
+    # The plug-in hands its other options on to a library of JavaScript.
+    is_json = found.type == "json" or is_pino
+    return from_mapping(LoggerOptions, found.options, join(path, "options"), reading, runs=not is_pino, json=is_json)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,30 @@ class LoadTests(ConfigCase):
         self.assertEqual(3, self.load("logLevel: INFO\nlogger: {options: {logLevel: ERROR}}").log_level)
         self.assertEqual(2, self.load("logLevel: WARN\nlogger: {name: default, options: {logLevel: null}}").log_level)
 
+    def test_json_log(self) -> None:
+        """
+        The type json writes JSON lines, and so does the Node server's plug-in pino, whose own options have no effect.
+        """
+        for section, is_json in (
+            ("{}", False),
+            ("{type: default}", False),
+            ("{name: winston}", False),
+            ("{type: json}", True),
+            ("{name: pino}", True),
+        ):
+            self.assertEqual(self.load(f"logger: {section}").logger.json, is_json, section)
+        logger = self.load("logger: {type: json, options: {maxFiles: 3}}").logger
+        self.assertEqual((logger.max_files, logger.json), (3, True))
+        settings = self.load("logger: {name: pino, options: {logLevel: WARN, prettyPrint: true}}")
+        self.assertEqual((settings.log_level, settings.logger.json), (2, True))
+        self.assertEqual(len(settings.notes), 1)
+        self.assertIn("logger.options.prettyPrint", settings.notes[0])
+        self.assertIn(
+            "logger.options.prettyPrint: unknown option",
+            self.refusal("logger: {type: json, options: {prettyPrint: true}}"),
+        )
+        self.assertIn("logger.options.json: unknown option", self.refusal("logger: {options: {json: true}}"))
+
     def test_files(self) -> None:
         """
         A file that cannot be read at all is named.

@@ -306,7 +306,7 @@ class NoteTests(ConfigCase):
             ("httpServer: {options: {maxBackpressure: 1}}", "httpServer.options.maxBackpressure"),
             ("logger: {options: {colors: true}}", "logger.options.colors"),
             ("enabledFeatures: {monitoring: true}", "enabledFeatures.monitoring"),
-            ("logger: {name: pino, options: {x: 1}}", "logger"),
+            ("logger: {name: winston, options: {x: 1}}", "logger"),
             (
                 "subscriptions: {options: {subscriptionsSanityTimer: 50}}",
                 "subscriptions.options.subscriptionsSanityTimer",

@@ -468,7 +468,7 @@ class ConfigTests(EmbeddingTestCase):
         A node changes nothing of the process: no level of the log, no path, no signal. The log says which options have
         no effect.
         """
-        config = {"logLevel": "ERROR", "logger": {"options": {"maxFiles": 3}}}
+        config = {"logLevel": "ERROR", "logger": {"type": "json", "options": {"maxFiles": 3}}}
         before = (Logger.writes(LogLevel.info), sys.path[:], signal.getsignal(signal.SIGTERM))
         self.started(config)
         self.assertEqual(before, (Logger.writes(LogLevel.info), sys.path, signal.getsignal(signal.SIGTERM)))
@@ -476,7 +476,7 @@ class ConfigTests(EmbeddingTestCase):
         reason = "has no effect: the program that the node is part of decides about the log"
         self.assertEqual(
             [line for line in self.lines.of("warn") if reason in line],
-            [f"CONFIG | logLevel {reason}", f"CONFIG | logger.options {reason}"],
+            [f"CONFIG | logLevel {reason}", f"CONFIG | logger.options {reason}", f"CONFIG | logger.type json {reason}"],
         )
 
     def test_no_configuration(self) -> None:
