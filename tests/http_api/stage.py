@@ -23,6 +23,17 @@ from tests.transports.http_helpers import Answer
 
 END = b"\r\n\r\n"
 
+#: Two items; some test has a provider of the procedure.
+EVENT = {"topic": "event", "action": "emit", "eventName": "e"}
+CALL = {"topic": "rpc", "action": "make", "rpcName": "slow"}
+
+
+def body(*items: Any, **more: Any) -> bytes:
+    """
+    The body of a request with C{items}, and with more properties.
+    """
+    return json.dumps({**more, "body": items}).encode()
+
 
 class Program:
     """
