@@ -42,6 +42,7 @@ from dstwist.http_side import HttpSide
 from dstwist.interfaces import IRequester
 from dstwist.lifecycle import Lifecycle, Watcher
 from dstwist.limits.admission import Admission
+from dstwist.limits.bans import Bans
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
 from dstwist.limits.open_files import connections_within, open_file_limit
@@ -57,7 +58,7 @@ from dstwist.plugins import PluginContext
 from dstwist.plugins.hosting import Plugins
 from dstwist.reload.on_sighup import Reloads
 from dstwist.routing.router import Router
-from dstwist.scheduling.clocks import steady_clock, wall_time
+from dstwist.scheduling.clocks import steady_clock, steady_time, wall_time
 from dstwist.services.topics import TopicBuilder
 from dstwist.startup_checks import (
     tell_of_open_files,
@@ -119,9 +120,10 @@ class Node(NodeService):
         self._authenticator = build_authentication(settings.auth, reactor, stores.lasting)
         self._users = UserRegistry()
         failed_logins = FailedLogins(settings.limits, reactor)
+        bans = Bans(steady_time(reactor))
         self.request_logins = RequestLogins(
             # Without the limits of users: a request is no connection.
-            Logins(self._authenticator, failed_logins, UserRegistry(), reactor),
+            Logins(self._authenticator, failed_logins, UserRegistry(), reactor, bans=bans),
             settings.limits.request_login_cache_time,
             reactor,
         )
@@ -130,7 +132,7 @@ class Node(NodeService):
         )
         self.reloads.add_section("auth", lambda settings: logins.reload(settings.auth))
         self._files = open_file_limit()
-        admission = Admission(settings.limits, reactor, connections_within(self._files))
+        admission = Admission(settings.limits, reactor, connections_within(self._files), bans)
         tiers = TieredStore(stores.cache, stores.storage, settings.record, reactor)
         self._permission = build_permission(
             settings.permission, wall_time(reactor), tiers.load, PluginContext(reactor, stores.storage)
@@ -168,6 +170,7 @@ class Node(NodeService):
             outgoing,
             self._departed if self._authenticator.departures else None,
             label,
+            bans,
         )
         clients, self.web_sockets = web_sockets.build_factories()
         figures = Counting(self.web_sockets, self._users, topics, stores.cache, cluster)
@@ -186,6 +189,8 @@ class Node(NodeService):
             self.not_ready,
             hub.kicked,
             self.reload,
+            lambda seconds: self.drain.begin(seconds),
+            bans,
             reactor,
             label,
         )

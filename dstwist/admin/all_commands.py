@@ -4,6 +4,7 @@ All commands of the administration.
 
 from __future__ import annotations
 
+from dstwist.admin.bans import BanCommands
 from dstwist.admin.clients import Clients
 from dstwist.admin.commands import Command
 from dstwist.admin.names import Names
@@ -15,4 +16,6 @@ def all_commands(parts: NodeParts) -> list[Command]:
     """
     The commands for one node.
     """
-    return [*Overview(parts).commands(), *Clients(parts).commands(), *Names(parts).commands()]
+    clients = Clients(parts)
+    groups = (Overview(parts), clients, BanCommands(parts, clients), Names(parts))
+    return [command for group in groups for command in group.commands()]

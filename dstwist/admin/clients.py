@@ -13,6 +13,7 @@ from dstwist.admin.commands import Command, CommandError, Parameters, Result
 from dstwist.admin.pages import PAGED, make_page
 from dstwist.admin.parts import NodeParts
 from dstwist.interfaces import IRequester
+from dstwist.limits.addresses import key_of
 from dstwist.log import Logger, about
 from dstwist.permission.recheck import GrantType
 from dstwist.protocol.closing import POLICY_VIOLATION
@@ -86,18 +87,19 @@ class Clients:
         reason = parameters.text("reason") or KICKED
         if (user is None) == (not number):
             raise CommandError("expected either user or client")
-        work = self._kick_client(number, reason) if user is None else self.kick_user(user, reason)
-        return Deferred.fromCoroutine(work)
+        return Deferred.fromCoroutine(self._kick(user, number, reason))
 
-    async def _kick_client(self, number: int, reason: str) -> Result:
-        link = await self._find(number)
-        assert link.connection is not None
-        self._close(link.connection, reason)
+    async def _kick(self, user: str | None, number: int, reason: str) -> Result:
+        if user is not None:
+            return {"kicked": await self.kick_user(user, reason)}
+        self._close((await self._find(number)).connection, reason)
         return {"kicked": 1}
 
-    async def kick_user(self, user: str, reason: str) -> Result:
+    async def kick_user(self, user: str, reason: str) -> int:
         """
         Close all connections of C{user}, as L{dstwist.node.Node.kick} does, in time slices.
+
+        @return: the number of connections and handles.
         """
         self._parts.request_logins.forget(user)
         pause = TurnPause(self._turns)
@@ -108,7 +110,23 @@ class Clients:
             if not connection.closed:
                 self._close(connection, reason)
                 kicked += 1
-        return {"kicked": kicked + self._parts.kick_handles(user, reason)}
+        return kicked + self._parts.kick_handles(user, reason)
+
+    async def kick_address(self, key: str, reason: str) -> int:
+        """
+        Close all connections from an address (L{dstwist.limits.addresses}), in time slices.
+
+        @return: the number of connections.
+        """
+        pause = TurnPause(self._turns)
+        kicked = 0
+        for link in self._links():
+            if pause.due():
+                await pause.wait()
+            if link.connection is not None and key_of(link.address) == key:
+                self._close(link.connection, reason)
+                kicked += 1
+        return kicked
 
     def _close(self, connection: Any, reason: str) -> None:
         if IRequester.providedBy(connection):

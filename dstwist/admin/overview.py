@@ -15,6 +15,10 @@ from dstwist.admin.parts import NodeParts
 from dstwist.interfaces import IStoreStatus
 from dstwist.log import LEVELS, Logger, change_level
 
+#: How long a drain takes if neither the operator nor C{drainTime} says it, and how long it may take, in seconds.
+DRAIN_SECONDS = 30
+MAX_DRAIN_SECONDS = 86400
+
 
 class Overview:
     """
@@ -34,6 +38,7 @@ class Overview:
             Command("cluster", self.cluster),
             Command("reload", self.reload, changes=True),
             Command("log-level", self.log_level, ("level",), changes=True),
+            Command("drain", self.drain, ("seconds",), changes=True),
         ]
 
     def status(self, parameters: Parameters) -> Result:
@@ -105,6 +110,16 @@ class Overview:
         if level not in LEVELS:
             raise CommandError(f"level: expected one of {', '.join(LEVELS)}")
         return {"level": level, "before": change_level(level)}
+
+    def drain(self, parameters: Parameters) -> Result:
+        """
+        Send the clients away in small groups, and refuse new ones.
+        """
+        usual = round(self._parts.settings.drain_time) or DRAIN_SECONDS
+        seconds = parameters.number("seconds", usual, 0, MAX_DRAIN_SECONDS)
+        if not self._parts.drain(seconds):
+            raise CommandError(self._parts.not_ready() or "the clients are sent away already", 409)
+        return {"clients": self._parts.figures().connections, "seconds": seconds}
 
 
 def resident_bytes() -> int | None:

@@ -12,6 +12,7 @@ from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import Settings
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.connections.users import UserRegistry
+from dstwist.limits.bans import Bans
 from dstwist.services.topics import Topics
 from dstwist.store.from_settings import Stores
 from dstwist.store.tiers import TieredStore
@@ -27,6 +28,7 @@ class NodeParts(NamedTuple):
     @ivar not_ready: gives the reason why clients should use another server.
     @ivar kick_handles: closes the handles of the API that have logged in as a user.
     @ivar reload: reads certificates, users and rules again.
+    @ivar drain: sends the clients away within some seconds; false if that has begun before.
     @ivar label: the label of the node, for logs.
     """
 
@@ -42,5 +44,7 @@ class NodeParts(NamedTuple):
     not_ready: Callable[[], str | None]
     kick_handles: Callable[[str, str], int]
     reload: Callable[[], bool]
+    drain: Callable[[float], bool]
+    bans: Bans
     clock: Any
     label: str = ""

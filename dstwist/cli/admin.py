@@ -4,6 +4,7 @@ The command C{dstwist admin}: the administration of a running server.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import click
 
 from dstwist.cli.admin_client import AdminClient, connect
 from dstwist.cli.admin_tables import duration, facts, page, size, table
+from dstwist.log import shown
 
 _CLIENT = {"client": "CLIENT", "user": "USER", "address": "ADDRESS"}
 
@@ -154,6 +156,53 @@ def kick(server: Server, user: str | None, client: int | None, reason: str | Non
     server.show(answer, lambda: [f"closed: {answer['kicked']}"])
 
 
+def _target(target: str, user: bool) -> dict[str, str]:
+    """
+    The parameter for a user, or for an address.
+    """
+    if not user:
+        try:
+            ipaddress.ip_address(target)
+        except ValueError:
+            pass
+        else:
+            return {"address": target}
+    return {"user": target}
+
+
+@command("ban")
+@click.argument("target", metavar="USER|ADDRESS")
+@click.option("--for", "seconds", type=int, metavar="SECONDS", help="How long; otherwise until the server ends.")
+@click.option("--user", is_flag=True, help="It is a user, although it looks like an address.")
+def ban(server: Server, target: str, seconds: int | None, user: bool) -> None:
+    """
+    Refuse a user, or all clients of an address, and close their connections.
+    """
+    answer = server.client.post("ban", {**_target(target, user), "seconds": seconds})
+    server.show(answer, lambda: [f"banned: {shown(answer['banned'])}; closed: {answer['kicked']}"])
+
+
+@command("unban")
+@click.argument("target", metavar="USER|ADDRESS")
+@click.option("--user", is_flag=True, help="It is a user, although it looks like an address.")
+def unban(server: Server, target: str, user: bool) -> None:
+    """
+    End a ban.
+    """
+    answer = server.client.post("unban", _target(target, user))
+    server.show(answer, lambda: ["ended" if answer["ended"] else "there was no such ban"])
+
+
+@command("bans")
+def bans(server: Server) -> None:
+    """
+    List the bans, and how long each still lasts.
+    """
+    answer = server.client.get("bans", {})
+    rows = [{**row, "left": duration(row["seconds"])} for row in answer["bans"]]
+    server.show(answer, lambda: table({"kind": "KIND", "name": "NAME", "left": "LEFT"}, rows))
+
+
 @command("subscriptions")
 @click.argument("name", required=False)
 @click.option("--client", type=int, metavar="N", help="The names of the client with this number.")
@@ -266,3 +315,13 @@ def log_level(server: Server, level: str) -> None:
     """
     answer = server.client.post("log-level", {"level": level})
     server.show(answer, lambda: [f"{answer['level']}; before: {answer['before']}"])
+
+
+@command("drain")
+@click.argument("seconds", type=int, required=False)
+def drain(server: Server, seconds: int | None) -> None:
+    """
+    Refuse new clients, and send those that are there away in small groups, within SECONDS. It cannot be taken back.
+    """
+    answer = server.client.post("drain", {"seconds": seconds})
+    server.show(answer, lambda: [f"{answer['clients']} clients are sent away within {answer['seconds']} s"])

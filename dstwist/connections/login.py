@@ -8,7 +8,7 @@ ACCEPTED     the authenticator accepts the credentials
 REFUSED      the authenticator refuses them                                               try other credentials
 EXCEEDED     too many failed logins from its address or of the user                       try again later
              (C{maxFailedLoginsPerAddress}, C{maxFailedLoginsPerUser}), or too many
-             connections of the user (C{maxConnectionsPerUser}), or too many users
+             connections of the user (C{maxConnectionsPerUser}), or the user is banned, or too many users
              whose names are in one partition (L{dstwist.cluster.partition_room})
 BUSY         the authenticator has too many logins to decide                              try again later
 UNDECIDED    the authenticator failed, which is logged
@@ -36,6 +36,7 @@ from dstwist.connections.expiry import Expiry
 from dstwist.connections.users import UserRegistry
 from dstwist.errors import BusyError
 from dstwist.interfaces import HandshakeData, IAuthenticator, IRequester, Login
+from dstwist.limits.bans import Bans
 from dstwist.limits.exceeded import LimitExceeded, log_refusal
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.log import Client, Logger, about, shown
@@ -130,6 +131,10 @@ class LoginAttempt:
 
     def _accepted(self, login: Login) -> LoginDecision:
         user = login.user or UNNAMED_USER
+        banned = self._logins.bans.check_user(user)
+        if banned is not None:
+            fields = {**self._fields(user), "user": user}
+            return self._exceeded(banned, fields, dumps({"error": banned.text}))
         most = self._logins.max_connections_per_user
         if most is not None and self._logins.users.count(user) >= most:
             exceeded = LimitExceeded("maxConnectionsPerUser", f"there are {most} connections of this user already")
@@ -187,6 +192,7 @@ class Logins:
     Decides on logins.
 
     @param max_connections_per_user: how many connections one user may have; C{None} for no limit.
+    @param bans: the users who may not log in.
     @param log_credentials: whether the log has the credentials that were refused.
     """
 
@@ -198,7 +204,9 @@ class Logins:
         clock: IReactorTime,
         max_connections_per_user: int | None = None,
         log_credentials: bool = False,
+        bans: Bans | None = None,
     ) -> None:
+        self.bans = bans if bans is not None else Bans(clock.seconds)
         self.authenticator = authenticator
         self.failed_logins = failed_logins
         self.users = users

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.limits import LimitSettings
 from dstwist.limits.addresses import key_of
+from dstwist.limits.bans import Bans
 from dstwist.limits.exceeded import LimitExceeded
 from dstwist.limits.window_counter import window_counter
 
@@ -76,9 +77,13 @@ class Admission:
     The connection slots of one server.
 
     @param files: how many connections there may be if the settings do not say.
+    @param bans: the addresses that are refused.
     """
 
-    def __init__(self, settings: LimitSettings, clock: IReactorTime, files: int | None = None) -> None:
+    def __init__(
+        self, settings: LimitSettings, clock: IReactorTime, files: int | None = None, bans: Bans | None = None
+    ) -> None:
+        self._bans = bans if bans is not None else Bans(clock.seconds)
         self._settings = settings
         self._most = settings.max_connections or files
         self._total = 0
@@ -102,6 +107,9 @@ class Admission:
 
         @return: why it is refused, and not counted; C{None} if it is not refused.
         """
+        banned = self._bans.check_address(key)
+        if banned is not None:
+            return banned
         settings = self._settings
         if self._arrivals is not None:
             if self._arrivals.is_full(key):

@@ -16,6 +16,7 @@ from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
 from dstwist.interfaces import HandshakeData, IAuthenticator, IRequester
+from dstwist.limits.bans import Bans
 from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.limits.rates import RateLimits, UserRateLimits
@@ -42,6 +43,7 @@ class WebSocketBuilder:
 
     @param departed: called with each connection that has closed; C{None} if no part needs that.
     @param node: the label of the node, for logs.
+    @param bans: the users who may not log in; C{None}: there are none.
     @ivar incoming: counts the bytes that clients have sent in part.
     """
 
@@ -57,6 +59,7 @@ class WebSocketBuilder:
         outgoing: OutgoingBytes,
         departed: Callable[[IRequester], None] | None,
         node: str = "",
+        bans: Bans | None = None,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
@@ -68,6 +71,7 @@ class WebSocketBuilder:
         self._outgoing = outgoing
         self._departed = departed
         self._node = node
+        self._bans = bans
         limits = settings.limits
         self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
         self.incoming = Incoming(limits.max_incoming_bytes)
@@ -135,6 +139,7 @@ class WebSocketBuilder:
             self._reactor,
             self._settings.limits.max_connections_per_user,
             endpoint.log_invalid_auth_data,
+            self._bans,
         )
         context = EndpointContext(
             endpoint,

@@ -5,6 +5,7 @@ The commands about the server as a whole.
 from __future__ import annotations
 
 from dstwist import __version__
+from dstwist.admin.overview import DRAIN_SECONDS
 from dstwist.log import Logger
 from tests.admin.helpers import AdminTestCase
 from tests.nodes.test_embedding import SLOW_STORAGE
@@ -106,3 +107,34 @@ class ReloadTests(AdminTestCase):
         self.assertEqual(self.post("log-level", level="loud").status, 400)
         self.assertEqual(self.post("log-level").value, {"error": "level is missing"})
         self.assertEqual(Logger.level_name(), before)
+
+
+class DrainTests(AdminTestCase):
+    """
+    C{drain}.
+    """
+
+    def test_drain(self) -> None:
+        """
+        The clients are sent away within the time, and new ones are refused. It begins once.
+        """
+        node = self.started()
+        client = self.client(node)
+        self.assertEqual(self.post("drain", seconds=2), (200, {"clients": 1, "seconds": 2}))
+        status, value = self.post("drain")
+        self.assertEqual((status, value["error"]), (409, "the server sends its clients away, within 2 s"))
+        for _ in range(20):
+            self.reactor.advance(0.1)
+        client.heard()
+        assert client.closed is not None
+        self.assertEqual(client.closed[0], 1001)
+        self.assertFalse(self.get("status").value["ready"])
+
+    def test_usual(self) -> None:
+        """
+        Without a time it is C{drainTime}, or a usual one.
+        """
+        self.started()
+        self.assertEqual(self.post("drain").value["seconds"], DRAIN_SECONDS)
+        self.started(drainTime=7000)
+        self.assertEqual(self.post("drain").value["seconds"], 7)

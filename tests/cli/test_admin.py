@@ -115,6 +115,31 @@ class OutputTests(AdminCommandTestCase):
         self.assertEqual(self.typed("kick", "ann"), ["closed: 0"])
         self.assertEqual(self.type("kick").exit_code, 1)
 
+    def test_bans(self) -> None:
+        """
+        C{ban} tells addresses from users; C{bans} lists both.
+        """
+        self.client(self.started())
+        self.assertEqual(self.typed("ban", "ann", "--for", "90"), ["banned: ann; closed: 1"])
+        self.assertEqual(self.typed("ban", "192.0.2.9"), ["banned: 192.0.2.9; closed: 0"])
+        self.assertEqual(self.typed("ban", "192.0.2.9", "--user"), ["banned: 192.0.2.9; closed: 0"])
+        self.assertEqual(
+            [line.split() for line in self.typed("bans")[1:]],
+            [["user", "192.0.2.9", "-"], ["user", "ann", "0:01:30"], ["address", "192.0.2.9", "-"]],
+        )
+        self.assertEqual(self.typed("unban", "ann"), ["ended"])
+        self.assertEqual(self.typed("unban", "192.0.2.9"), ["ended"])
+        self.assertEqual(self.typed("unban", "192.0.2.9"), ["there was no such ban"])
+        self.assertEqual(len(self.typed("bans")), 2)
+
+    def test_drain(self) -> None:
+        """
+        C{drain} says how many clients there are.
+        """
+        self.client(self.started())
+        self.assertEqual(self.typed("drain", "5"), ["1 clients are sent away within 5 s"])
+        self.assertEqual(self.type("drain").exit_code, 1)
+
     def test_names(self) -> None:
         """
         C{subscriptions}, C{providers} and C{patterns} have a row for each client and name.
