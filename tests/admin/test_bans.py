@@ -57,7 +57,7 @@ class BanTests(AdminTestCase):
 
         def outcome() -> Outcome:
             login = node.request_logins.login(HandshakeData("192.0.2.1"), b'{"username":"ann"}')
-            return self.successResultOf(login).outcome  # type: ignore[no-any-return]
+            return self.successResultOf(login).outcome
 
         self.assertIs(outcome(), Outcome.ACCEPTED)
         self.post("ban", user="ann")
