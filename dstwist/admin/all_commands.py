@@ -10,6 +10,7 @@ from dstwist.admin.commands import Command
 from dstwist.admin.names import Names
 from dstwist.admin.overview import Overview
 from dstwist.admin.parts import NodeParts
+from dstwist.admin.trace import Traces
 
 
 def all_commands(parts: NodeParts) -> list[Command]:
@@ -17,5 +18,5 @@ def all_commands(parts: NodeParts) -> list[Command]:
     The commands for one node.
     """
     clients = Clients(parts)
-    groups = (Overview(parts), clients, BanCommands(parts, clients), Names(parts))
+    groups = (Overview(parts), clients, BanCommands(parts, clients), Names(parts), Traces(parts))
     return [command for group in groups for command in group.commands()]

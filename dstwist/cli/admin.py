@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dstwist.cli.admin_client import AdminClient, connect
-from dstwist.cli.admin_tables import duration, facts, page, size, table
+from dstwist.cli.admin_tables import duration, facts, page, size, table, traced
 from dstwist.log import shown
 
 _CLIENT = {"client": "CLIENT", "user": "USER", "address": "ADDRESS"}
@@ -325,3 +325,18 @@ def drain(server: Server, seconds: int | None) -> None:
     """
     answer = server.client.post("drain", {"seconds": seconds})
     server.show(answer, lambda: [f"{answer['clients']} clients are sent away within {answer['seconds']} s"])
+
+
+@command("trace")
+@click.argument("user")
+@click.option("--values", is_flag=True, help="Print data, too.")
+def trace(server: Server, user: str, values: bool) -> None:
+    """
+    Print the messages of USER while they come and go, until it is interrupted. Data are left out.
+    """
+    try:
+        for line in server.client.lines("trace", {"user": user, "values": values}):
+            click.echo(line if server.as_json else traced(json.loads(line)))
+    except KeyboardInterrupt:
+        # That is how it ends.
+        pass

@@ -4,6 +4,7 @@ The answers of an administration as text for people.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -84,3 +85,24 @@ def duration(seconds: float | None) -> str | None:
     days, rest = divmod(whole, 86400)
     text = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
     return f"{days} d {text}" if days else text
+
+
+def traced(row: Mapping[str, Any]) -> str:
+    """
+    A row of a trace.
+    """
+    row = dict(row)
+    moment = row.pop("time")
+    clock = time.strftime("%H:%M:%S", time.localtime(moment)) + f"{moment % 1:.3f}"[1:]
+    if "dropped" in row:
+        return f"{clock}  {row['dropped']} messages were dropped"
+    words = [clock]
+    if "client" in row:
+        words += [f"#{row.pop('client')}", str(row.pop("direction", "--")).ljust(3)]
+    words += [str(row.pop(key)) for key in ("topic", "action", "event", "name") if key in row]
+    words += [f"{key}={'yes' if value is True else _flat(value)}" for key, value in row.items()]
+    return shown(" ".join(words), 4000)
+
+
+def _flat(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

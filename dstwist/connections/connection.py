@@ -123,6 +123,13 @@ class Connection(Requester):
         self._context.users.add(self)
         self._log.info("AUTH_SUCCESSFUL | {client}", event="AUTH_SUCCESSFUL", **about(self))
 
+    @property
+    def link(self) -> ILink:
+        """
+        The transport.
+        """
+        return self._link
+
     # -- messages
 
     def receive(self, payload: bytes | str) -> bool | None:

@@ -27,6 +27,7 @@ from dstwist.protocol.closing import GOING_AWAY, NORMAL
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.compact_link import CompactLink
 from dstwist.transports.outbox import Outbox
+from dstwist.transports.watched_outbox import Watch, unwatch, watch
 
 #: How long a client may take for its part of the close handshake, in seconds.
 CLOSE_TIMEOUT = 2
@@ -102,6 +103,17 @@ class ClosingLink(CompactLink):
         How many bytes wait because the client does not read.
         """
         return 0 if self._outbox is None else self._outbox.counted
+
+    def watch(self, callback: Watch | None) -> None:
+        """
+        Have C{callback} called with the frames for the client; C{None}: no longer.
+        """
+        if self._outbox is None:
+            return
+        if callback is None:
+            unwatch(self._outbox)
+        else:
+            watch(self._outbox, callback)
 
     def close(self, code: int, reason: str) -> None:
         self.connection = None

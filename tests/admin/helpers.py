@@ -8,7 +8,9 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.node import Node
@@ -58,6 +60,39 @@ class Operator:
         text = answer.body.decode()
         is_json = answer.headers["content-type"].startswith("application/json")
         return Reply(answer.status, json.loads(text) if is_json else text)
+
+
+class Listener(Operator):
+    """
+    A program that reads an answer without an end.
+    """
+
+    def __init__(self, factory: Any, target: str) -> None:
+        super().__init__(factory)
+        self._data = b""
+        self.status = 0
+        self.send("GET", target)
+
+    def rows(self) -> list[Any]:
+        """
+        The rows that have come since the last call.
+        """
+        self._data += self.transport.take()
+        if not self.status:
+            head, _, self._data = self._data.partition(b"\r\n\r\n")
+            self.status = int(head.split(b" ")[1])
+        text = b""
+        while b"\r\n" in self._data:
+            size, _, rest = self._data.partition(b"\r\n")
+            length = int(size, 16)
+            text, self._data = text + rest[:length], rest[length + 2 :]
+        return [json.loads(line) for line in text.splitlines()]
+
+    def leave(self) -> None:
+        """
+        Go.
+        """
+        self.connection.connectionLost(Failure(ConnectionDone()))
 
 
 class AdminTestCase(SynchronousTestCase):

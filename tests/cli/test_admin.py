@@ -140,6 +140,27 @@ class OutputTests(AdminCommandTestCase):
         self.assertEqual(self.typed("drain", "5"), ["1 clients are sent away within 5 s"])
         self.assertEqual(self.type("drain").exit_code, 1)
 
+    def test_trace(self) -> None:
+        """
+        C{trace} prints a line for each row, as it comes.
+        """
+        rows = ['{"time": 1, "tracing": "ann"}', '{"time": 2, "client": 1, "event": "connected"}']
+        asked: list[Any] = []
+
+        def connect(*place: Any) -> Any:
+            def lines(*request: Any) -> Any:
+                asked.append(request)
+                yield from rows
+
+            return mock.Mock(lines=lines)
+
+        self.patch(cli, "connect", connect)
+        first, second = self.typed("trace", "ann", "--values")
+        self.assertEqual(asked, [("trace", {"user": "ann", "values": True})])
+        self.assertTrue(first.endswith("tracing=ann"), first)
+        self.assertTrue(second.endswith("#1 --  connected"), second)
+        self.assertEqual(self.typed("trace", "ann", "--json"), rows)
+
     def test_names(self) -> None:
         """
         C{subscriptions}, C{providers} and C{patterns} have a row for each client and name.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cli.admin_tables import MAX_CELL, cell, duration, facts, page, size, table
+from dstwist.cli.admin_tables import MAX_CELL, cell, duration, facts, page, size, table, traced
 
 
 class TableTests(SynchronousTestCase):
@@ -54,3 +54,18 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(
             [duration(n) for n in (None, 0, 3661.9, 86400 * 2 + 5)], [None, "0:00:00", "1:01:01", "2 d 0:00:05"]
         )
+
+    def test_traced(self) -> None:
+        """
+        A row of a trace is one line, whatever names and values have in them.
+        """
+        row = {"time": 0.25, "client": 7, "direction": "in", "topic": "EVENT", "action": "EMIT", "name": "a\nb"}
+        self.assertEqual(
+            traced({**row, "data": "<2 bytes>", "error": True})[8:],
+            ".250 #7 in  EVENT EMIT a?b data=<2 bytes> error=yes",
+        )
+        self.assertEqual(
+            traced({"time": 1, "client": 7, "event": "connected", "names": ["a", "b"]})[8:],
+            ".000 #7 --  connected names=a,b",
+        )
+        self.assertEqual(traced({"time": 1, "dropped": 5})[8:], ".000  5 messages were dropped")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -96,6 +97,31 @@ class AdminTests(SynchronousTestCase):
         self.assertEqual(
             (failed.returncode, failed.stderr), (1, f"no server answers at {path}: No such file or directory\n")
         )
+
+    def test_trace(self) -> None:
+        """
+        An operator sees the messages of a user, without their data, until the command is interrupted.
+        """
+        ann = self.client("ann")
+        process = subprocess.Popen(
+            [*COMMAND, "trace", "ann", "--json", "--data-dir", str(self.data)],
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        assert process.stdout is not None
+        self.addCleanup(process.stdout.close)
+        while json.loads(process.stdout.readline()).get("event") != "connected":
+            pass
+        ann.say(Message(Topic.EVENT, EventAction.EMIT, "news", b'"secret"'))
+        row = json.loads(process.stdout.readline())
+        self.assertEqual((row["direction"], row["name"], row["data"]), ("in", "news", "<8 bytes>"))
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(PATIENCE), 0)
+        ann.answer(RECORD, RecordAction.READ_RESPONSE)
+        self.assertEqual(self.server.take_trouble(), [])
 
     def test_token(self) -> None:
         """
