@@ -142,7 +142,7 @@ class OutputTests(AdminCommandTestCase):
 
     def test_trace(self) -> None:
         """
-        C{trace} prints a line for each row, as it comes.
+        C{trace} prints a line for each row, as it comes, until it is interrupted.
         """
         rows = ['{"time": 1, "tracing": "ann"}', '{"time": 2, "client": 1, "event": "connected"}']
         asked: list[Any] = []
@@ -151,6 +151,7 @@ class OutputTests(AdminCommandTestCase):
             def lines(*request: Any) -> Any:
                 asked.append(request)
                 yield from rows
+                raise KeyboardInterrupt
 
             return mock.Mock(lines=lines)
 
