@@ -4,8 +4,10 @@ Autobahn's protocol in less memory: nothing of it is lost.
 
 from __future__ import annotations
 
+from typing import Any
+
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import Settings
@@ -59,6 +61,32 @@ class CompactLinkTests(SynchronousTestCase):
         self.assertGreater(len(CompactLink.__slots__), 40)
         for name in CompactLink.__slots__:
             self.assertFalse(hasattr(WebSocketServerProtocol, name), name)
+
+
+class CompressionTests(SynchronousTestCase):
+    """
+    Browsers offer compression.
+    """
+
+    def test_offered(self) -> None:
+        """
+        A client that offers compression is served without.
+        """
+        node = Node(Settings(), [], MemoryReactorClock())
+        node.startService()
+        self.addCleanup(node.stopService)
+        transport = StringTransportWithDisconnection()
+        protocol: Any = node.factory.buildProtocol(None)
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        protocol.dataReceived(
+            b"GET /deepstream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+        )
+        head = transport.value().partition(b"\r\n\r\n")[0]
+        self.assertTrue(head.startswith(b"HTTP/1.1 101 "), head)
+        self.assertNotIn(b"Sec-WebSocket-Extensions", head)
 
 
 class OptionsTests(SynchronousTestCase):
