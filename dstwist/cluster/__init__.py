@@ -25,6 +25,7 @@ L{.kinds}                   the kinds of names
 L{.directory}               which nodes hold a name, and which nodes are told so
 L{.holdings}                the names that this node holds and watches, and what it has been told
 L{.owned}                   a partition that this node owns
+L{.absences}                its names that have no holder, until they are gone
 L{.directory_messages}      its messages
 L{.digest}                  sets that two nodes keep alike
 B{news}

@@ -11,11 +11,8 @@ A name is in one of these states::
                                                                                                 v
                                                                                               gone
 
-Watchers are told that a name is there at once, and that it is gone only in the last state. Each interval there is a new
-question: all members have to answer the same one, so that their answers are about nearly the same time. A member that
-has released the name lately says so in its answer. If that was after the grace time began, the owner has not heard that
-this member held it, and the grace time begins anew. So no name is said to be gone that is held again and again, with
-pauses that are shorter than the grace time, by whatever members, and whatever messages are lost.
+Watchers are told that a name is there at once, and that it is gone only in the last state
+(L{dstwist.cluster.absences}).
 
 A new owner I{collects}: it asks each member for all its entries, and for the names that the clients of that member are
 told are there. It says of no name that it is gone before all members have answered. A name that clients were told of,
@@ -31,17 +28,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
 
 from dstwist.cluster import directory_messages as messages
+from dstwist.cluster.absences import Absences
 from dstwist.cluster.digest import GONE, DigestedStates, Entries, State, part_of
 from dstwist.cluster.directory_messages import ALL_TOLD, HOLDS, WATCHES
 from dstwist.cluster.messages import Item
 from dstwist.cluster.slices import for_message, parts_for, slices
 from dstwist.config.cluster import ClusterSettings
-
-#: How much later than the owner a member may seem to have released a name, in lease intervals.
-SLACK_INTERVALS = 0.25
 
 #: What a member believes of a name that it was told by another owner. It is equal to no other state.
 _BELIEVED: State = (True, ("", ""))
@@ -69,19 +63,6 @@ class _Member:
     is_heard: bool = False
     parts: int = 0
     arrived: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Question:
-    """
-    One question to all members.
-
-    @ivar answered: the members that have answered.
-    """
-
-    keys: set[str]
-    asked: float
-    answered: set[str] = field(default_factory=set)
 
 
 class OwnedPartition:
@@ -114,9 +95,6 @@ class OwnedPartition:
         self._now = now
         self._settings = settings
         self._exact = exact
-        # Messages are on their way for some time. A release that a member tells of is the one that is known if it is
-        # not later than this, and the grace time is as much longer.
-        self._slack = SLACK_INTERVALS * settings.lease_interval
         self._send = send
         self._observers = observers
         self._members: dict[str, _Member] = {}
@@ -129,11 +107,8 @@ class OwnedPartition:
         # The members that watch a name, and all names of a kind.
         self._watchers: dict[str, dict[str, None]] = {}
         self._kind_watchers: dict[str, dict[str, None]] = {}
-        # When the grace time of a name without a holder began.
-        self._grace: dict[str, float] = {}
-        # The questions of this interval.
-        self._questions: dict[int, _Question] = {}
-        self._last_question = 0
+        # The names that had a holder, or of which clients were told, and that have none.
+        self._absences = Absences(now, settings)
         # The names whose watchers may have to be told.
         self._changed: OrderedDict[str, None] = OrderedDict()
         self.is_complete = False
@@ -180,7 +155,7 @@ class OwnedPartition:
         """
         How many names have no holder, and are not said to be gone yet.
         """
-        return len(self._grace)
+        return len(self._absences)
 
     @property
     def awaited(self) -> Collection[str]:
@@ -189,9 +164,8 @@ class OwnedPartition:
         """
         if not self.is_complete:
             return self.unheard
-        for question in self._questions.values():
-            return [node for node in self._members if node not in question.answered]
-        return ()
+        answered = self._absences.first_answered()
+        return () if answered is None else [node for node in self._members if node not in answered]
 
     def holders(self, key: str) -> Collection[str]:
         """
@@ -268,15 +242,7 @@ class OwnedPartition:
         for key in held:
             self._add(node, HOLDS, key)
         self._members[node].last_message = self._now()
-        question = self._questions.get(number)
-        now = self._now()
-        for key, age in released:
-            if key in self._grace and now - age > self._grace[key] + self._slack:
-                self._grace[key] = now - age
-                if question is not None:
-                    question.keys.discard(key)
-        if question is not None:
-            question.answered.add(node)
+        self._absences.answered(node, number, released)
 
     def send_all(self, node: str) -> None:
         """
@@ -302,15 +268,13 @@ class OwnedPartition:
         @param most: of how many names at most; the others wait for the next time (L{has_changes}).
         @return: the number of names that may have changed.
         """
-        members = self._members
         if not self.is_complete:
-            heard = [node for node, member in members.items() if member.is_heard]
-            if all(member.is_heard or self._is_silent(member, heard) for member in members.values()):
+            if self._have_answered([node for node, member in self._members.items() if member.is_heard]):
                 self.is_complete = True
                 self._changed.update(dict.fromkeys(self._watchers))
                 self._changed.update((key, None) for key in self._holders if key[0] in self._observers)
         if self.is_complete:
-            self._close_questions()
+            self._changed.update(dict.fromkeys(self._absences.close(self._have_answered)))
         changed = self._take_changed(most)
         rows: dict[str, list[Item]] = {}
         for key in changed:
@@ -339,16 +303,11 @@ class OwnedPartition:
         """
         Ask the members about the names whose grace time is over. Called each interval.
         """
-        now = self._now()
         self._forget_keys()
-        due = [key for key in self._grace if self._is_due(key, now)]
-        self._questions.clear()
-        for keys in slices(due, self._settings.names_per_item):
-            self._last_question += 1
-            self._questions[self._last_question] = _Question(set(keys), now)
+        for number, keys in self._absences.ask():
             asked = list(map(for_message, keys))
             for node in self._members:
-                self._send(node, [messages.QUESTION, self.number, self.token, self._last_question, asked])
+                self._send(node, [messages.QUESTION, self.number, self.token, number, asked])
 
     def sums(self) -> Iterator[tuple[str, tuple[int, int]]]:
         """
@@ -368,14 +327,14 @@ class OwnedPartition:
             return
         if verb == HOLDS:
             self._holders.setdefault(key, {})[node] = None
-            self._grace.pop(key, None)
+            self._absences.end(key)
             self._changed[key] = None
         elif verb == WATCHES:
             self._watchers.setdefault(key, {})[node] = None
             self._changed[key] = None
         else:
             self._kind_watchers.setdefault(key, {})[node] = None
-            for names in (self._holders, self._grace, member.told):
+            for names in (self._holders, self._absences, member.told):
                 self._changed.update((each, None) for each in names if each[0] == key)
             self._changed[ALL_TOLD + key] = None
 
@@ -388,7 +347,7 @@ class OwnedPartition:
             del holders[node]
             if not holders:
                 del self._holders[key]
-                self._begin_grace(key)
+                self._absences.begin(key)
             self._changed[key] = None
             return
         watchers = self._watchers if verb == WATCHES else self._kind_watchers
@@ -425,7 +384,7 @@ class OwnedPartition:
         """
         Forget the texts that are in use no more, if they may be half of all.
         """
-        used: tuple[dict[str, Any], ...] = (self._holders, self._watchers, self._kind_watchers, self._grace)
+        used: tuple[Collection[str], ...] = (self._holders, self._watchers, self._kind_watchers, self._absences)
         if len(self._keys) > 2 * sum(len(each) for each in used):
             self._keys = {key: key for keys in used for key in keys}
 
@@ -439,8 +398,8 @@ class OwnedPartition:
         @return: whether all parts have arrived.
         """
         for key in map(self._shared, told):
-            if not self.is_complete and key not in self._holders and key not in self._grace:
-                self._begin_grace(key)
+            if not self.is_complete and key not in self._holders and key not in self._absences:
+                self._absences.begin(key)
             if key not in member.told:
                 member.told.put(key, _BELIEVED)
             self._changed[key] = None
@@ -450,29 +409,11 @@ class OwnedPartition:
         member.arrived.add(part)
         return len(member.arrived) == parts
 
-    def _begin_grace(self, key: str) -> None:
-        self._grace[key] = self._now()
-        self._changed[key] = None
-
-    def _is_due(self, key: str, now: float) -> bool:
+    def _have_answered(self, nodes: Collection[str]) -> bool:
         """
-        Whether C{key} has no holder, and its grace time was over at C{now}.
+        Whether C{nodes} are all members that can be expected to answer.
         """
-        began = self._grace.get(key)
-        return began is not None and began + self._settings.grace.get(key[0], 0.0) + self._slack <= now
-
-    def _close_questions(self) -> None:
-        for number, question in list(self._questions.items()):
-            if all(
-                node in question.answered or self._is_silent(member, question.answered)
-                for node, member in self._members.items()
-            ):
-                del self._questions[number]
-                for key in sorted(question.keys):
-                    # It may have got a holder, and lost it again, since it was asked about.
-                    if self._is_due(key, question.asked):
-                        del self._grace[key]
-                        self._changed[key] = None
+        return all(node in nodes or self._is_silent(member, nodes) for node, member in self._members.items())
 
     def _is_silent(self, member: _Member, answered: Collection[str]) -> bool:
         """
@@ -495,7 +436,7 @@ class OwnedPartition:
         holders = self._holders.get(key)
         if holders is not None:
             state: State = (True, tuple(sorted(holders)) if key[0] in self._exact else ())
-        elif key in self._grace:
+        elif key in self._absences:
             state = (True, ())
         elif not self.is_complete:
             return None

@@ -14,6 +14,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.cluster import leases, messages
+from dstwist.cluster.absences import Absences
 from dstwist.cluster.comparison import Comparison
 from dstwist.cluster.holdings import Holdings
 from dstwist.cluster.interest import Interest
@@ -139,13 +140,13 @@ def no_question() -> Patches:
     A name is gone at the end of its grace time.
     """
 
-    def close(self: OwnedPartition) -> None:
-        for key in list(self._grace):
-            if self._is_due(key, self._now()):
-                del self._grace[key]
-                self._changed[key] = None
+    def close(self: Absences, is_answered: object) -> list[str]:
+        gone = [key for key in self if self._is_due(key, self._now())]
+        for key in gone:
+            self.end(key)
+        return gone
 
-    yield patch.object(OwnedPartition, "_close_questions", close)
+    yield patch.object(Absences, "close", close)
 
 
 def no_released() -> Patches:
