@@ -306,9 +306,11 @@ class Interest:
         """
         Ask for all subjects, for those first that were wanted last.
         """
-        if self._resetting is not None:
-            # If the bus is lost again before that, this work is never gone on with.
+        if connection == self._connection and self._resetting is not None:
             yield self._resetting
+        if connection != self._connection:
+            # The bus was lost again before this work had its turn.
+            return
         self._is_ready = True
         for name in list(reversed(self._subjects)):
             subject = self._subjects.get(name)

@@ -331,6 +331,35 @@ class InterestTests(SynchronousTestCase):
         expected = [("subscribe", name) for name in reversed(names) if name not in unwanted]
         self.assertEqual(list(self.bus.asked), expected)
 
+    def test_lost_again_with_many(self) -> None:
+        """
+        If the bus is lost again before the work on very many subjects has its turn, nothing is asked for until the bus
+        is back.
+        """
+        self.clock = clock = BusyClock()
+        self.bus = ManualBus()
+        self.interest = Interest(self.bus, self.clock, ClusterSettings(), lambda *payload: None, self.late.append)
+        names = [f"e{number}" for number in range(1000)]
+        for name in names:
+            self.in_force(name)
+        clock.tick = 0.0001
+        for turns in range(4):
+            self.bus.lose()
+            self.bus.come_back()
+            assert self.interest._recovery is not None
+            self.interest._recovery.reset(0)
+            for _ in range(turns):
+                clock.advance(0)
+            self.bus.lose()
+            for _ in range(1000):
+                clock.advance(0)
+            self.assertEqual(list(self.bus.asked), [])
+        self.bus.come_back()
+        clock.advance(1)
+        for _ in range(2000):
+            clock.advance(0)
+        self.assertEqual(len(self.bus.asked), len(names))
+
     def test_lost_with_many(self) -> None:
         """
         When the bus is lost, very many clients that wait are answered over several turns.
