@@ -7,12 +7,12 @@ takes those first, and then others; one of the others at least, so that they do 
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from typing import Any
 
 from dstwist.cluster.messages import Item
 from dstwist.cluster.slices import CHARACTERS_PER_MESSAGE, characters_of
+from dstwist.protocol.weights import weigh_name
 
 #: The bytes of memory of a list, and of one of its fields.
 _LIST_BYTES = 88
@@ -85,7 +85,8 @@ def size_of(field: Any) -> int:
     make up for what is not counted.
     """
     if type(field) is str:
-        return sys.getsizeof(field)
+        # Not that of the text now: it is longer when it has been encoded for another node.
+        return weigh_name(field)
     if type(field) is list:
         return _LIST_BYTES + _FIELD_BYTES * len(field) + sum(map(size_of, field))
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.cluster.messages import Envelope, encode
 from dstwist.cluster.waiting_items import WaitingItems, size_of
 
 
@@ -45,3 +46,15 @@ class WaitingItemTests(SynchronousTestCase):
         The size is in bytes of memory: a character may take four.
         """
         self.assertGreater(size_of(["text", ["\U0001f600" * 1000]]), 4000)
+
+    def test_shared_text(self) -> None:
+        """
+        A text that waits for several nodes has the same size when it has been sent to one of them.
+        """
+        item = ["names", ["\u00e9" * 1000]]
+        first, second = WaitingItems(1, 2), WaitingItems(1, 2)
+        for waiting in (first, second):
+            waiting.add(item, False)
+        encode(Envelope("ann", "bob", 1, first.take()))
+        second.take()
+        self.assertEqual((first.size, second.size), (0, 0))
