@@ -13,16 +13,16 @@ write finds no difference::
 So a node that has compared its records asks all other members which records they have written lately. Its subscribers
 are sent those records once more, whatever version they have.
 
-=============================  ========================================================================================
-item                           meaning
-=============================  ========================================================================================
-C{lost} number                 the sender has compared its records after a loss
-C{rewritten} number names end  the answer, in slices: the names that its sender has written since L{RECENT_SECONDS}
-                               before the loss. C{end}: 0: more follow; 1: this is the last slice; 2: the same, and
-                               there were too many names
-=============================  ========================================================================================
+===============================  ======================================================================================
+item                             meaning
+===============================  ======================================================================================
+C{lost} number                   the sender has compared its records after a loss
+C{rewritten} number i names end  slice i of the answer: the names that its sender has written since L{RECENT_SECONDS}
+                                 before the loss. C{end}: 0: more follow; 1: this is the last slice; 2: the same, and
+                                 there were too many names
+===============================  ======================================================================================
 
-A member that has not answered is asked again, until it is no member any more, or L{KEEP_SECONDS} are over.
+A member of which a slice has not arrived is asked again, until it is no member any more, or L{KEEP_SECONDS} are over.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.slices import slices
 from dstwist.config.cluster import ClusterSettings
+from dstwist.protocol.weights import weigh_name
 
 LOST = "lost"
 REWRITTEN = "rewritten"
@@ -46,14 +47,42 @@ RECENT_SECONDS = 15.0
 #: For how long no name is forgotten after a loss, in seconds: other nodes may find the store later.
 KEEP_SECONDS = 600.0
 
-#: How many names are remembered.
+#: How many names are remembered of each L{RECENT_SECONDS}, and the bytes of memory that they may take.
 MAX_NAMES = 100000
+MAX_BYTES = 2**24
 
 #: How long a member has for its answer, in seconds: the first and the longest time.
 FIRST_WAIT_SECONDS = 1.0
 MAX_WAIT_SECONDS = 60.0
 
 _MORE, _END, _TOO_MANY = range(3)
+
+
+class _Names:
+    """
+    A set of names that keeps their order.
+
+    @ivar is_full: whether a name was left out.
+    """
+
+    __slots__ = ("_bytes", "is_full", "names")
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+        self.is_full = False
+        self._bytes = 0
+
+    def add(self, name: str) -> None:
+        """
+        Add C{name}, if there is room.
+        """
+        if name in self.names:
+            return
+        if len(self.names) < MAX_NAMES and self._bytes < MAX_BYTES:
+            self.names[name] = None
+            self._bytes += weigh_name(name)
+        else:
+            self.is_full = True
 
 
 class RecentWrites:
@@ -82,26 +111,27 @@ class RecentWrites:
         self._rewritten = rewritten
         self._all_rewritten = all_rewritten
         self._all_heard = all_heard
-        # Dicts are sets that keep their order.
-        self._recent: dict[str, None] = {}
-        self._earlier: dict[str, None] = {}
+        self._recent = _Names()
+        self._earlier = _Names()
         self._rotation: IDelayedCall | None = None
         self._kept_until = float("-inf")
         # The number of the question, and the members that have answered it.
         self._number = 0
         self._heard: set[str] = set()
+        # How many slices of the answer of a member have arrived, without a gap.
+        self._arrived: dict[str, int] = {}
         self._wait = 0.0
+        self._stopped = False
         self._call: IDelayedCall | None = None
         peers.handle(LOST, (number,), self._asked)
-        peers.handle(REWRITTEN, (number, list_of(text), number), self._answered)
+        peers.handle(REWRITTEN, (number, number, list_of(text), number), self._answered)
 
     def written(self, name: str) -> None:
         """
         This node has written a record.
         """
-        if len(self._recent) < MAX_NAMES:
-            self._recent[name] = None
-        if self._rotation is None:
+        self._recent.add(name)
+        if self._rotation is None and not self._stopped:
             self._rotation = self._clock.callLater(RECENT_SECONDS, self._rotate)
 
     def lost(self) -> None:
@@ -116,16 +146,20 @@ class RecentWrites:
         """
         The records of this node are compared: ask the other members.
         """
+        if self._stopped:
+            return
         self._number += 1
         self._heard.clear()
+        self._arrived.clear()
         self._wait = FIRST_WAIT_SECONDS
         self._cancel()
         self._ask()
 
     def stop(self) -> None:
         """
-        Ask nothing any more.
+        Ask nothing any more. Writes that are under way may still end.
         """
+        self._stopped = True
         self._cancel()
         if self._rotation is not None and self._rotation.active():
             self._rotation.cancel()
@@ -137,8 +171,8 @@ class RecentWrites:
     def _rotate(self) -> None:
         kept = self._clock.seconds() < self._kept_until
         if not kept:
-            self._earlier, self._recent = self._recent, {}
-        more = kept or bool(self._earlier)
+            self._earlier, self._recent = self._recent, _Names()
+        more = kept or bool(self._earlier.names)
         self._rotation = self._clock.callLater(RECENT_SECONDS, self._rotate) if more else None
 
     def _unheard(self) -> list[str]:
@@ -156,18 +190,22 @@ class RecentWrites:
         self._wait = min(self._wait * 2, MAX_WAIT_SECONDS)
 
     def _asked(self, sender: str, number: int) -> None:
-        too_many = max(len(self._recent), len(self._earlier)) >= MAX_NAMES
-        names = [] if too_many else [*self._earlier, *self._recent]
-        for some in slices(names, self._names_per_item):
-            self._peers.send(sender, [REWRITTEN, number, some, _MORE])
-        self._peers.send(sender, [REWRITTEN, number, [], _TOO_MANY if too_many else _END])
+        too_many = self._recent.is_full or self._earlier.is_full
+        names = [] if too_many else [*self._earlier.names, *self._recent.names]
+        count = 0
+        for count, some in enumerate(slices(names, self._names_per_item), 1):
+            self._peers.send(sender, [REWRITTEN, number, count - 1, some, _MORE])
+        self._peers.send(sender, [REWRITTEN, number, count, [], _TOO_MANY if too_many else _END])
 
-    def _answered(self, sender: str, number: int, names: list[str], end: int) -> None:
+    def _answered(self, sender: str, number: int, index: int, names: list[str], end: int) -> None:
         for name in names:
             self._rewritten(name)
         if end == _TOO_MANY:
             self._all_rewritten()
-        if number == self._number and end != _MORE:
+        if number != self._number or index not in (0, self._arrived.get(sender)):
+            return
+        self._arrived[sender] = index + 1
+        if end != _MORE:
             self._heard.add(sender)
             if not self._unheard():
                 self._cancel()

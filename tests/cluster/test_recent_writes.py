@@ -67,6 +67,24 @@ class RecentWritesTests(SynchronousTestCase):
             self.bob.written(name)
         self.assertEqual(self.ask(), "".join(names) + ".")
 
+    def test_lost_slice(self) -> None:
+        """
+        A member of which a slice was lost is asked again.
+        """
+        self.ann.lost()
+        names = [f"n{number} " for number in range(2 * self.stage.settings.names_per_item)]
+        for name in names:
+            self.bob.written(name)
+        peers = self.stage.nodes[1].peers
+        # There is room for the end of the answer, and not for its names.
+        restored = self.patch(peers, "_most_bytes", 2000)
+        self.assertNotIn(".", self.ask())
+        self.assertGreater(peers.dropped, 0)
+        restored.restore()
+        self.heard.clear()
+        self.stage.advance(2)
+        self.assertEqual("".join(self.heard), "".join(names) + ".")
+
     def test_forgotten(self) -> None:
         """
         Names are remembered for a while only.
@@ -103,6 +121,26 @@ class RecentWritesTests(SynchronousTestCase):
             for name in "abc":
                 self.bob.written(name)
             self.assertEqual(self.ask(), "*.")
+
+    def test_long_names(self) -> None:
+        """
+        So does a node whose names are too long.
+        """
+        self.ann.lost()
+        with patch.object(recent_writes, "MAX_BYTES", 2000):
+            for letter in "abc":
+                self.bob.written(letter * 1000)
+        self.assertEqual(self.ask(), "*.")
+
+    def test_stop(self) -> None:
+        """
+        After the end no timer is started: writes may still end, and so may a comparison.
+        """
+        self.bob.stop()
+        before = len(self.stage.clock.getDelayedCalls())
+        self.bob.written("a")
+        self.bob.ask()
+        self.assertEqual(len(self.stage.clock.getDelayedCalls()), before)
 
     def test_silent(self) -> None:
         """
