@@ -53,6 +53,7 @@ class OtherStores:
         self._is_asked = False
         # Whether this node hears of others.
         self._is_ready = False
+        self._stopped = False
         self.stranger: str | None = None
 
     def start(self) -> None:
@@ -77,6 +78,7 @@ class OtherStores:
         """
         Answer no more.
         """
+        self._stopped = True
         self._is_asked = False
         if self._pause is not None and self._pause.active():
             self._pause.cancel()
@@ -112,7 +114,7 @@ class OtherStores:
             event="CLUSTER",
             once="another store",
         )
-        if asks:
+        if asks and not self._stopped:
             self._is_asked = True
             if self._pause is None:
                 self._answer()

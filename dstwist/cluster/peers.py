@@ -71,6 +71,7 @@ class Peers:
         self._sent: dict[str, int] = {}
         self._last: dict[str, int] = {}
         self._call: IDelayedCall | None = None
+        self._stopped = False
         self.handle(TABLE, (number,), self._table_announced)
         bus.listen(address, self._payload)
         membership.observe(self._changed)
@@ -118,6 +119,8 @@ class Peers:
         """
         The queue that takes C{item}; C{None}: none does.
         """
+        if self._stopped:
+            return None
         if self._bytes + size_of(item) > self._most_bytes:
             self.dropped += 1
             self._log.warn(
@@ -143,8 +146,9 @@ class Peers:
 
     def stop(self) -> None:
         """
-        Send nothing any more.
+        Send nothing any more, and handle nothing: the bus ends later.
         """
+        self._stopped = True
         self._queues.clear()
         self._bytes = 0
         if self._call is not None:
@@ -159,7 +163,10 @@ class Peers:
     def _flush(self) -> None:
         self._call = None
         for node in list(self._queues):
-            queue = self._queues[node]
+            queue = self._queues.get(node)
+            if queue is None:
+                # An item for this node has ended its part in the cluster.
+                break
             before = queue.size
             items = queue.take()
             self._bytes += queue.size - before
@@ -175,6 +182,8 @@ class Peers:
             self._call = self._clock.callLater(0, self._flush)
 
     def _payload(self, payload: bytes) -> None:
+        if self._stopped:
+            return
         try:
             envelope = messages.decode(payload)
         except ValueError as error:

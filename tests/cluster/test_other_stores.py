@@ -78,6 +78,13 @@ class OtherStoreTests(SynchronousTestCase):
         self.stage.advance(1)
         self.assertEqual(self.heard, [])
 
+    def test_asked_after_stop(self) -> None:
+        """
+        Nor does it if it is asked while it leaves the cluster.
+        """
+        self.stage.nodes[0]._stores.stop()
+        self.assertEqual(self.tell("1f", "eve#1", True), [])
+
     def test_unreadable(self) -> None:
         """
         What is no notice is logged, and does no harm.

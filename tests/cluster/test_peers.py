@@ -311,9 +311,24 @@ class PeersTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        After the end nothing is sent.
+        After the end nothing is sent, and nothing is handled.
         """
         self.ann.send(self.bob_membership.node, ["unequal", 1, 1])
+        self.bob.send(self.ann_membership.node, ["unequal", 1, 1])
         self.ann.stop()
+        before = len(self.clock.getDelayedCalls())
+        self.ann.send(self.bob_membership.node, ["unequal", 1, 2])
+        self.assertEqual(len(self.clock.getDelayedCalls()), before)
+        self.turn()
+        self.assertEqual(self.got, {"ann": [], "bob": []})
+
+    def test_stop_by_item(self) -> None:
+        """
+        An item that this node sends to itself may be the end of it.
+        """
+        self.ann.handle("end", (), lambda sender: self.ann.stop())
+        self.ann.send(self.ann_membership.node, ["end"])
+        self.ann.send(self.ann_membership.node, ["unequal", 1, 1])
+        self.ann.send(self.bob_membership.node, ["unequal", 1, 1])
         self.turn()
         self.assertEqual(self.got["bob"], [])
