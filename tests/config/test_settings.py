@@ -168,6 +168,7 @@ class ShippedTests(ConfigCase):
             [("ws-binary", "/deepstream"), ("ws-text", "/deepstream"), ("ws-text", "/deepstream-v3")],
             [(endpoint.type, endpoint.url_path) for endpoint in settings.web_sockets],
         )
+        self.assertEqual([endpoints.HttpEndpoint()], settings.http_apis)
         self.assertEqual(((OpenSettings(),), "config"), (settings.auth, settings.permission.type))
         self.assertEqual([], [note for note in settings.notes if not note.startswith("CONFIG_TRANSFORM | ")])
 
