@@ -184,6 +184,7 @@ class Node(NodeService):
             stores,
             tiers,
             cluster,
+            self.api.records,
             self.request_logins,
             hub.figures,
             self.not_ready,

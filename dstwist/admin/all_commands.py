@@ -5,9 +5,11 @@ All commands of the administration.
 from __future__ import annotations
 
 from dstwist.admin.bans import BanCommands
+from dstwist.admin.check import Check
 from dstwist.admin.clients import Clients
 from dstwist.admin.commands import Command
 from dstwist.admin.names import Names
+from dstwist.admin.nodes import OtherNodes
 from dstwist.admin.overview import Overview
 from dstwist.admin.parts import NodeParts
 from dstwist.admin.trace import Traces
@@ -15,8 +17,16 @@ from dstwist.admin.trace import Traces
 
 def all_commands(parts: NodeParts) -> list[Command]:
     """
-    The commands for one node.
+    The commands for one node. In a cluster, it answers the questions of other nodes from now on.
     """
-    clients = Clients(parts)
-    groups = (Overview(parts), clients, BanCommands(parts, clients), Names(parts), Traces(parts))
+    nodes = OtherNodes(parts.cluster, parts.clock)
+    clients = Clients(parts, nodes)
+    groups = (
+        Overview(parts),
+        clients,
+        BanCommands(parts, clients, nodes),
+        Names(parts),
+        Traces(parts),
+        Check(parts, nodes),
+    )
     return [command for group in groups for command in group.commands()]

@@ -2,7 +2,7 @@
 The commands C{ban}, C{unban} and C{bans}: users and addresses whose clients are refused.
 
 A ban closes the connections that there are. It is kept in memory: it ends with its time, with C{unban}, or with the
-server.
+server. All nodes of a cluster have it; a node that comes later is told by the others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from dstwist.admin.clients import Clients
-from dstwist.admin.commands import Command, CommandError, Parameters, Result
+from dstwist.admin.commands import Answer, Command, CommandError, Parameters
+from dstwist.admin.nodes import OtherNodes
 from dstwist.admin.parts import NodeParts
 from dstwist.limits.addresses import key_of
 from dstwist.limits.bans import BanTable
@@ -30,45 +31,81 @@ class BanCommands:
     Commands about the bans of one node.
     """
 
-    def __init__(self, parts: NodeParts, clients: Clients) -> None:
+    def __init__(self, parts: NodeParts, clients: Clients, nodes: OtherNodes) -> None:
         self._bans = parts.bans
         self._clients = clients
+        self._nodes = nodes
+        nodes.serve("ban", self._ban_here)
+        nodes.serve("unban", self._unban_here)
+        nodes.serve("bans", self._add)
+        nodes.observe_new(self._tell)
 
     def commands(self) -> list[Command]:
         """
         The commands.
         """
         return [
-            Command("ban", self.ban, ("user", "address", "seconds"), changes=True),
-            Command("unban", self.unban, ("user", "address"), changes=True),
+            Command("ban", self.ban, ("user", "address", "seconds", "here"), changes=True),
+            Command("unban", self.unban, ("user", "address", "here"), changes=True),
             Command("bans", self.bans),
         ]
 
-    def ban(self, parameters: Parameters) -> Deferred[Result]:
+    def ban(self, parameters: Parameters) -> Deferred[Answer]:
         """
         Refuse a user or an address, and close their connections.
         """
+        return self._everywhere("ban", parameters)
+
+    def unban(self, parameters: Parameters) -> Deferred[Answer]:
+        """
+        End a ban.
+        """
+        return self._everywhere("unban", parameters)
+
+    def _everywhere(self, question: str, parameters: Parameters) -> Deferred[Answer]:
+        # What is wrong here is wrong everywhere.
+        self._banned(parameters)
+        seconds = parameters.number("seconds", 0, 1, MAX_SECONDS) or None
+        values = {"user": parameters.text("user"), "address": parameters.text("address"), "seconds": seconds}
+        return self._nodes.everywhere(question, values, parameters.flag("here"))
+
+    def _ban_here(self, parameters: Parameters) -> Deferred[Answer]:
         table, name = self._banned(parameters)
         seconds = parameters.number("seconds", 0, 1, MAX_SECONDS) or None
         if not table.add(name, seconds):
             raise CommandError("there are too many bans", 409)
         return Deferred.fromCoroutine(self._close(table, name, seconds))
 
-    async def _close(self, table: BanTable, name: str, seconds: float | None) -> Result:
+    async def _close(self, table: BanTable, name: str, seconds: float | None) -> Answer:
         if table is self._bans.users:
             kicked = await self._clients.kick_user(name, BANNED)
         else:
             kicked = await self._clients.kick_address(name, BANNED)
         return {"banned": name, "seconds": seconds, "kicked": kicked}
 
-    def unban(self, parameters: Parameters) -> Result:
-        """
-        End a ban.
-        """
+    def _unban_here(self, parameters: Parameters) -> Answer:
         table, name = self._banned(parameters)
         return {"ended": table.discard(name)}
 
-    def bans(self, parameters: Parameters) -> Result:
+    def _tell(self, node: str) -> None:
+        """
+        A node has come: it has no bans yet.
+        """
+        values = {"users": self._bans.users.left(), "addresses": self._bans.addresses.left()}
+        if any(values.values()):
+            self._nodes.tell(node, "bans", values)
+
+    def _add(self, parameters: Parameters) -> Answer:
+        """
+        Add the bans of another node to those that this one has.
+        """
+        for key, table in (("users", self._bans.users), ("addresses", self._bans.addresses)):
+            for name, seconds in parameters.mapping(key).items():
+                if name not in table and (seconds is None or type(seconds) in (int, float)):
+                    table.add(name, seconds)
+        return {}
+
+    def bans(self, parameters: Parameters) -> Answer:
         """
         All bans.
         """

@@ -4,13 +4,14 @@ The commands about clients: C{clients}, C{kick} and C{subscriptions}.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from dstwist.admin.commands import Command, CommandError, Parameters, Result
-from dstwist.admin.pages import PAGED, make_page
+from dstwist.admin.commands import Answer, Command, CommandError, Parameters
+from dstwist.admin.nodes import OtherNodes
+from dstwist.admin.pages import PAGED, make_page, merged, page_size
 from dstwist.admin.parts import NodeParts
 from dstwist.interfaces import IRequester
 from dstwist.limits.addresses import key_of
@@ -35,33 +36,54 @@ class Clients:
 
     _log = Logger()
 
-    def __init__(self, parts: NodeParts) -> None:
+    def __init__(self, parts: NodeParts, nodes: OtherNodes) -> None:
         self._parts = parts
+        self._nodes = nodes
         self._turns = Turns.of(parts.clock)
+        nodes.serve("clients", self._of_node)
+        nodes.serve("kick", self._kick_for_other)
 
     def commands(self) -> list[Command]:
         """
         The commands.
         """
         return [
-            Command("clients", self.clients, ("user", *PAGED)),
-            Command("kick", self.kick, ("user", "client", "reason"), changes=True),
+            Command("clients", self.clients, ("user", "all", *PAGED)),
+            Command("kick", self.kick, ("user", "client", "reason", "here"), changes=True),
             Command("subscriptions", self.subscriptions, ("name", "client", *PAGED)),
         ]
 
     # -- clients
 
-    def clients(self, parameters: Parameters) -> Deferred[Result]:
+    def clients(self, parameters: Parameters) -> Deferred[Answer]:
         """
-        The clients in the order of their connections.
+        The clients in the order of their connections, of this node or of all.
         """
+        if parameters.flag("all"):
+            return Deferred.fromCoroutine(self._of_all_nodes(parameters))
+        return Deferred.fromCoroutine(self._page(parameters, lambda link: link.number))
+
+    def _page(self, parameters: Parameters, key_of_link: Callable[[WebSocketLink], Any]) -> Coroutine[Any, Any, Answer]:
         user = parameters.text("user")
 
-        def key(link: WebSocketLink) -> int | None:
-            wanted = link.connection is not None and (user is None or link.user == user)
-            return link.number if wanted else None
+        def key(link: WebSocketLink) -> Any:
+            return key_of_link(link) if link.connection is not None and (user is None or link.user == user) else None
 
-        return Deferred.fromCoroutine(make_page("clients", self._links(), key, _row, parameters, self._turns))
+        return make_page("clients", self._links(), key, _row, parameters, self._turns)
+
+    def _of_node(self, parameters: Parameters) -> Deferred[Answer]:
+        """
+        The clients of this node, by keys that are those of this node only.
+        """
+        here = self._nodes.here
+        return Deferred.fromCoroutine(self._page(parameters, lambda link: (link.number, here)))
+
+    async def _of_all_nodes(self, parameters: Parameters) -> Answer:
+        values = {name: parameters.text(name) for name in ("user", *PAGED)}
+        # Before the own page, which takes some turns.
+        asked = self._nodes.ask_all("clients", values)
+        own = await self._of_node(parameters)
+        return merged("clients", {self._nodes.here: own, **(await asked)}, page_size(parameters))
 
     def _links(self) -> Iterator[WebSocketLink]:
         for factory in self._parts.web_sockets.values():
@@ -79,7 +101,7 @@ class Clients:
 
     # -- kick
 
-    def kick(self, parameters: Parameters) -> Deferred[Result]:
+    def kick(self, parameters: Parameters) -> Deferred[Answer]:
         """
         Close all connections of a user, or one client.
         """
@@ -87,13 +109,19 @@ class Clients:
         reason = parameters.text("reason") or KICKED
         if (user is None) == (not number):
             raise CommandError("expected either user or client")
-        return Deferred.fromCoroutine(self._kick(user, number, reason))
+        if user is None:
+            return Deferred.fromCoroutine(self._kick_client(number, reason))
+        return self._nodes.everywhere("kick", {"user": user, "reason": reason}, parameters.flag("here"))
 
-    async def _kick(self, user: str | None, number: int, reason: str) -> Result:
-        if user is not None:
-            return {"kicked": await self.kick_user(user, reason)}
+    async def _kick_client(self, number: int, reason: str) -> Answer:
         self._close((await self._find(number)).connection, reason)
         return {"kicked": 1}
+
+    def _kick_for_other(self, parameters: Parameters) -> Deferred[Answer]:
+        return Deferred.fromCoroutine(self._kick_user(parameters.needed("user"), parameters.text("reason") or KICKED))
+
+    async def _kick_user(self, user: str, reason: str) -> Answer:
+        return {"kicked": await self.kick_user(user, reason)}
 
     async def kick_user(self, user: str, reason: str) -> int:
         """
@@ -135,7 +163,7 @@ class Clients:
 
     # -- subscriptions
 
-    def subscriptions(self, parameters: Parameters) -> Deferred[Result]:
+    def subscriptions(self, parameters: Parameters) -> Deferred[Answer]:
         """
         The clients that hold a name, or the names that a client holds.
         """
@@ -145,7 +173,7 @@ class Clients:
         work = self._names_of(number, parameters) if name is None else self._holders(name, parameters)
         return Deferred.fromCoroutine(work)
 
-    async def _holders(self, name: str, parameters: Parameters) -> Result:
+    async def _holders(self, name: str, parameters: Parameters) -> Answer:
         def holders() -> Iterator[tuple[GrantType, IRequester]]:
             grants = {id(grant.registry): grant for grant in self._grants()}
             for registry in self._parts.topics.subscriptions.values():
@@ -161,7 +189,7 @@ class Clients:
 
         return await make_page("subscriptions", holders(), key, row, parameters, self._turns)
 
-    async def _names_of(self, number: int, parameters: Parameters) -> Result:
+    async def _names_of(self, number: int, parameters: Parameters) -> Answer:
         client: Any = (await self._find(number)).connection
 
         def names() -> Iterator[tuple[GrantType, str]]:

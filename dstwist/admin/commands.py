@@ -15,8 +15,8 @@ from twisted.internet.defer import Deferred
 from dstwist.errors import DstwistError
 from dstwist.interfaces import HttpStream
 
-#: The result of a command: an object for JSON, or a stream.
-Result = dict[str, Any] | HttpStream
+#: The answer to a command: an object for JSON.
+Answer = dict[str, Any]
 
 _TRUE, _FALSE = ("true", "1", ""), ("false", "0")
 
@@ -87,6 +87,13 @@ class Parameters:
             return True
         raise CommandError(f"{name}: expected true or false")
 
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """
+        An object; an empty one if it is not given.
+        """
+        value = self._values.get(name)
+        return value if isinstance(value, dict) else {}
+
 
 @dataclass(frozen=True)
 class Command:
@@ -100,6 +107,6 @@ class Command:
     """
 
     name: str
-    run: Callable[[Parameters], Result | Deferred[Result]]
+    run: Callable[[Parameters], Answer | HttpStream | Deferred[Answer]]
     parameters: tuple[str, ...] = ()
     changes: bool = False

@@ -22,8 +22,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dstwist.admin.commands import Command, CommandError, Parameters, Result
-from dstwist.interfaces import HttpAnswer, HttpOutcome, HttpRequest, IHttpHandler, Route
+from dstwist.admin.commands import Answer, Command, CommandError, Parameters
+from dstwist.interfaces import HttpAnswer, HttpOutcome, HttpRequest, HttpStream, IHttpHandler, Route
 from dstwist.log import Logger, shown
 
 _GET = frozenset(("GET",))
@@ -109,7 +109,7 @@ def _has_token(request: HttpRequest, token: str) -> bool:
     return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
 
 
-def _outcome(result: Result) -> HttpOutcome:
+def _outcome(result: Answer | HttpStream) -> HttpOutcome:
     return _json(200, result) if isinstance(result, dict) else result
 
 

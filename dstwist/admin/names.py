@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, TimeoutError
 
 from dstwist.admin.clients import client_of
-from dstwist.admin.commands import Command, CommandError, Parameters, Result
+from dstwist.admin.commands import Answer, Command, CommandError, Parameters
 from dstwist.admin.pages import PAGED, make_page
 from dstwist.admin.parts import NodeParts
 from dstwist.interfaces import IRequester, IStore
@@ -44,13 +44,13 @@ class Names:
 
     # -- records
 
-    def records(self, parameters: Parameters) -> Deferred[Result]:
+    def records(self, parameters: Parameters) -> Deferred[Answer]:
         """
         A record as the cache and the storage have it.
         """
         return Deferred.fromCoroutine(self._record(parameters.needed("name"), parameters.flag("data")))
 
-    async def _record(self, name: str, with_data: bool) -> Result:
+    async def _record(self, name: str, with_data: bool) -> Answer:
         parts, tiers = self._parts, self._parts.tiers
         registry = parts.topics.subscriptions.get(Topic.RECORD)
         if registry is None:
@@ -99,7 +99,7 @@ class Names:
 
     # -- providers and patterns
 
-    def providers(self, parameters: Parameters) -> Deferred[Result]:
+    def providers(self, parameters: Parameters) -> Deferred[Answer]:
         """
         The names that have a provider on this node, with their providers.
         """
@@ -125,7 +125,7 @@ class Names:
             for name in list(registration.provides):
                 yield topic, name, registration.connection
 
-    def patterns(self, parameters: Parameters) -> Deferred[Result]:
+    def patterns(self, parameters: Parameters) -> Deferred[Answer]:
         """
         The patterns that clients of this node listen to.
         """

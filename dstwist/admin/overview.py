@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dstwist import __version__
-from dstwist.admin.commands import Command, CommandError, Parameters, Result
+from dstwist.admin.commands import Answer, Command, CommandError, Parameters
 from dstwist.admin.parts import NodeParts
 from dstwist.interfaces import IStoreStatus
 from dstwist.log import LEVELS, Logger, change_level
@@ -41,7 +41,7 @@ class Overview:
             Command("drain", self.drain, ("seconds",), changes=True),
         ]
 
-    def status(self, parameters: Parameters) -> Result:
+    def status(self, parameters: Parameters) -> Answer:
         """
         The state of the node, and its figures.
         """
@@ -70,7 +70,7 @@ class Overview:
             "nodes": 1 if figures.cluster is None else figures.cluster.members,
         }
 
-    def cluster(self, parameters: Parameters) -> Result:
+    def cluster(self, parameters: Parameters) -> Answer:
         """
         The nodes of the cluster, and the part of this one.
         """
@@ -96,13 +96,13 @@ class Overview:
         figures["members"] = members
         return {"reason": cluster.not_ready(), **{_camel(name): value for name, value in figures.items()}}
 
-    def reload(self, parameters: Parameters) -> Result:
+    def reload(self, parameters: Parameters) -> Answer:
         """
         Read certificates, users and rules again.
         """
         return {"fine": self._parts.reload()}
 
-    def log_level(self, parameters: Parameters) -> Result:
+    def log_level(self, parameters: Parameters) -> Answer:
         """
         Log from another level on, until the next reload or restart.
         """
@@ -111,7 +111,7 @@ class Overview:
             raise CommandError(f"level: expected one of {', '.join(LEVELS)}")
         return {"level": level, "before": change_level(level)}
 
-    def drain(self, parameters: Parameters) -> Result:
+    def drain(self, parameters: Parameters) -> Answer:
         """
         Send the clients away in small groups, and refuse new ones.
         """

@@ -7,7 +7,7 @@ Always true: to make a page looks at all items, in time slices, and keeps at mos
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from dstwist.admin.commands import CommandError, Parameters
@@ -45,7 +45,7 @@ async def make_page(
     @param key: the key of an item, a number or a tuple of numbers and texts; C{None}: the item is left out.
     @param row: makes the row of an item of the page.
     """
-    size, after = parameters.number("limit", PAGE_ROWS, 1, MAX_PAGE_ROWS), _after(parameters)
+    size, after = page_size(parameters), _after(parameters)
     pause = TurnPause(turns)
     found: list[tuple[Any, int, T]] = []
     total = behind = 0
@@ -73,6 +73,35 @@ async def make_page(
     del found[size:]
     more = json.dumps(found[-1][0]) if behind > size else None
     return {name: [row(item) for _, _, item in found], "total": total, "next": more}
+
+
+def page_size(parameters: Parameters) -> int:
+    """
+    How many rows the page has.
+    """
+    return parameters.number("limit", PAGE_ROWS, 1, MAX_PAGE_ROWS)
+
+
+def merged(name: str, answers: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, Any]:
+    """
+    One page of the pages of several nodes, whose rows have the key (client, node). C{missing} has the errors of nodes
+    without a page.
+    """
+    rows: list[dict[str, Any]] = []
+    total, is_more = 0, False
+    missing: dict[str, str] = {}
+    for node, answer in answers.items():
+        if "error" in answer:
+            missing[node] = str(answer["error"])
+            continue
+        rows += [{**row, "node": node} for row in answer[name]]
+        total += answer["total"]
+        is_more = is_more or answer["next"] is not None
+    rows.sort(key=lambda row: (row["client"], row["node"]))
+    is_more = is_more or len(rows) > size
+    del rows[size:]
+    more = json.dumps([rows[-1]["client"], rows[-1]["node"]]) if is_more and rows else None
+    return {name: rows, "total": total, "next": more, "missing": missing}
 
 
 def _order(entry: tuple[Any, int, Any]) -> tuple[Any, int]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from dstwist.api.figures import Figures
+from dstwist.api.records import Records
 from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import Settings
 from dstwist.connections.request_logins import RequestLogins
@@ -26,6 +27,7 @@ class NodeParts(NamedTuple):
     @ivar web_sockets: by path.
     @ivar figures: gives the figures of the node.
     @ivar not_ready: gives the reason why clients should use another server.
+    @ivar records: those of the API, for the server itself.
     @ivar kick_handles: closes the handles of the API that have logged in as a user.
     @ivar reload: reads certificates, users and rules again.
     @ivar drain: sends the clients away within some seconds; false if that has begun before.
@@ -39,6 +41,7 @@ class NodeParts(NamedTuple):
     stores: Stores
     tiers: TieredStore
     cluster: ClusterNode | None
+    records: Records
     request_logins: RequestLogins
     figures: Callable[[], Figures]
     not_ready: Callable[[], str | None]

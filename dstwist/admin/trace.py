@@ -22,7 +22,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 
-from dstwist.admin.commands import Command, CommandError, Parameters, Result
+from dstwist.admin.commands import Command, CommandError, Parameters
 from dstwist.admin.message_rows import row_of, rows_of_frame
 from dstwist.admin.parts import NodeParts
 from dstwist.connections.connection import Connection
@@ -66,7 +66,7 @@ class Traces:
         """
         return [Command("trace", self.trace, ("user", "values"))]
 
-    def trace(self, parameters: Parameters) -> Result:
+    def trace(self, parameters: Parameters) -> HttpStream:
         """
         The messages of a user, a JSON object in each line.
         """

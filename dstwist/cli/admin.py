@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dstwist.cli.admin_client import AdminClient, connect
-from dstwist.cli.admin_tables import duration, facts, page, size, table, traced
+from dstwist.cli.admin_tables import duration, errors, facts, page, size, table, traced
 from dstwist.log import shown
 
 _CLIENT = {"client": "CLIENT", "user": "USER", "address": "ADDRESS"}
@@ -131,29 +131,57 @@ def _words(name: str) -> str:
 
 @command("clients")
 @click.option("--user", metavar="USER", help="Only the connections of this user.")
+@click.option("--all", "of_all", is_flag=True, help="Those of all nodes of the cluster.")
 @paged
-def clients(server: Server, user: str | None, limit: int | None, after: str | None) -> None:
+def clients(server: Server, user: str | None, of_all: bool, limit: int | None, after: str | None) -> None:
     """
     List the clients, in the order of their connections.
     """
-    answer = server.client.get("clients", {"user": user, "limit": limit, "after": after})
+    answer = server.client.get("clients", {"user": user, "all": of_all, "limit": limit, "after": after})
     rows = [
         {**row, "time": duration(row["seconds"]), "waiting": size(row["waitingBytes"])} for row in answer["clients"]
     ]
     titles = {**_CLIENT, "path": "PATH", "protocol": "PROTOCOL", "time": "CONNECTED", "waiting": "WAITING"}
-    server.show(answer, lambda: page(titles, rows, answer))
+    if of_all:
+        titles["node"] = "NODE"
+    server.show(answer, lambda: [*page(titles, rows, answer), *errors(answer.get("missing", {}))])
+
+
+_here = click.option("--here", is_flag=True, help="Not on the other nodes of the cluster.")
+
+
+def _sum(answer: dict[str, Any], field: str) -> int:
+    """
+    A number of this node and of those that have answered.
+    """
+    return sum(each.get(field, 0) for each in (answer, *answer.get("nodes", {}).values()))
+
+
+def _check_nodes(server: Server, answer: dict[str, Any]) -> None:
+    """
+    Fail if a node has not answered.
+    """
+    missing = {node: each["error"] for node, each in answer.get("nodes", {}).items() if "error" in each}
+    if missing:
+        if not server.as_json:
+            for line in errors(missing):
+                click.echo(line)
+        raise SystemExit(1)
 
 
 @command("kick")
 @click.argument("user", required=False)
 @click.option("--client", type=int, metavar="N", help="Close only the connection with this number.")
 @click.option("--reason", metavar="TEXT", help="The reason that the clients are told.")
-def kick(server: Server, user: str | None, client: int | None, reason: str | None) -> None:
+@_here
+def kick(server: Server, user: str | None, client: int | None, reason: str | None, here: bool) -> None:
     """
     Close the connections of USER. They may come back: see ban.
     """
-    answer = server.client.post("kick", {"user": user, "client": client, "reason": reason})
-    server.show(answer, lambda: [f"closed: {answer['kicked']}"])
+    values = {"user": user, "client": client, "reason": reason, "here": here or None}
+    answer = server.client.post("kick", values)
+    server.show(answer, lambda: [f"closed: {_sum(answer, 'kicked')}"])
+    _check_nodes(server, answer)
 
 
 def _target(target: str, user: bool) -> dict[str, str]:
@@ -174,23 +202,27 @@ def _target(target: str, user: bool) -> dict[str, str]:
 @click.argument("target", metavar="USER|ADDRESS")
 @click.option("--for", "seconds", type=int, metavar="SECONDS", help="How long; otherwise until the server ends.")
 @click.option("--user", is_flag=True, help="It is a user, although it looks like an address.")
-def ban(server: Server, target: str, seconds: int | None, user: bool) -> None:
+@_here
+def ban(server: Server, target: str, seconds: int | None, user: bool, here: bool) -> None:
     """
     Refuse a user, or all clients of an address, and close their connections.
     """
-    answer = server.client.post("ban", {**_target(target, user), "seconds": seconds})
-    server.show(answer, lambda: [f"banned: {shown(answer['banned'])}; closed: {answer['kicked']}"])
+    answer = server.client.post("ban", {**_target(target, user), "seconds": seconds, "here": here or None})
+    server.show(answer, lambda: [f"banned: {shown(answer['banned'])}; closed: {_sum(answer, 'kicked')}"])
+    _check_nodes(server, answer)
 
 
 @command("unban")
 @click.argument("target", metavar="USER|ADDRESS")
 @click.option("--user", is_flag=True, help="It is a user, although it looks like an address.")
-def unban(server: Server, target: str, user: bool) -> None:
+@_here
+def unban(server: Server, target: str, user: bool, here: bool) -> None:
     """
     End a ban.
     """
-    answer = server.client.post("unban", _target(target, user))
-    server.show(answer, lambda: ["ended" if answer["ended"] else "there was no such ban"])
+    answer = server.client.post("unban", {**_target(target, user), "here": here or None})
+    server.show(answer, lambda: ["ended" if _sum(answer, "ended") else "there was no such ban"])
+    _check_nodes(server, answer)
 
 
 @command("bans")
@@ -340,3 +372,16 @@ def trace(server: Server, user: str, values: bool) -> None:
     except KeyboardInterrupt:
         # That is how it ends.
         pass
+
+
+@command("check")
+def check(server: Server) -> None:
+    """
+    Write a record of its own, and look whether all nodes and the stores have it. Harmless; takes some seconds at most.
+    """
+    answer = server.client.post("check", {})
+    titles = {"step": "STEP", "place": "PLACE", "seconds": "SECONDS", "result": "RESULT"}
+    told = "fine" if answer["fine"] else f"{answer['problems']} problems with the record {answer['name']}"
+    server.show(answer, lambda: [*table(titles, answer["steps"]), told])
+    if not answer["fine"]:
+        raise SystemExit(1)

@@ -63,6 +63,13 @@ def page(titles: Mapping[str, str], rows: Sequence[Mapping[str, Any]], answer: M
     return lines
 
 
+def errors(missing: Mapping[str, str]) -> list[str]:
+    """
+    The lines about nodes that have not answered.
+    """
+    return [f"{shown(node)}: {shown(error)}" for node, error in missing.items()]
+
+
 def size(count: int | None) -> str | None:
     """
     A number of bytes.

@@ -10,6 +10,7 @@ kinds                                                   module
 ======================================================  ===============================================================
 C{table}, C{hello}, C{welcome}                          L{dstwist.cluster.peers}
 C{report}, C{states}, and what belongs to them          L{dstwist.cluster.directory_messages}
+C{admin.ask}, C{admin.answer}                           C{dstwist.admin.nodes}
 ======================================================  ===============================================================
 
 Everything is checked as if a client had sent it. An item of a kind that this node does not know is passed over: a node

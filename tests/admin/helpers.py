@@ -61,6 +61,12 @@ class Operator:
         is_json = answer.headers["content-type"].startswith("application/json")
         return Reply(answer.status, json.loads(text) if is_json else text)
 
+    def leave(self) -> None:
+        """
+        Go.
+        """
+        self.connection.connectionLost(Failure(ConnectionDone()))
+
 
 class Listener(Operator):
     """
@@ -87,12 +93,6 @@ class Listener(Operator):
             length = int(size, 16)
             text, self._data = text + rest[:length], rest[length + 2 :]
         return [json.loads(line) for line in text.splitlines()]
-
-    def leave(self) -> None:
-        """
-        Go.
-        """
-        self.connection.connectionLost(Failure(ConnectionDone()))
 
 
 class AdminTestCase(SynchronousTestCase):

@@ -140,6 +140,38 @@ class OutputTests(AdminCommandTestCase):
         self.assertEqual(self.typed("drain", "5"), ["1 clients are sent away within 5 s"])
         self.assertEqual(self.type("drain").exit_code, 1)
 
+    def test_check(self) -> None:
+        """
+        C{check} has a line for each step, and fails if there is a problem.
+        """
+        self.started()
+        lines = self.typed("check")
+        self.assertEqual(lines[0].split(), ["STEP", "PLACE", "SECONDS", "RESULT"])
+        self.assertEqual((lines[1].split()[0], lines[-1]), ("write", "fine"))
+        answer = {"name": "x", "fine": False, "problems": 1, "steps": []}
+        self.patch(self, "read", lambda reply: answer)
+        self.assertEqual(self.type("check").output, "none\n1 problems with the record x\n")
+        self.assertEqual(self.type("check").exit_code, 1)
+
+    def test_nodes(self) -> None:
+        """
+        The answers of several nodes are added up; a node that did not answer is named, and is a failure.
+        """
+        self.started()
+        nodes = {"b": {"kicked": 2}, "c": {"error": "no answer within 8 s"}}
+        self.patch(self, "read", lambda reply: {"kicked": 1, "nodes": nodes})
+        result = self.type("kick", "ann")
+        self.assertEqual((result.exit_code, result.output), (1, "closed: 3\nc: no answer within 8 s\n"))
+        del nodes["c"]
+        self.assertEqual(self.typed("kick", "ann"), ["closed: 3"])
+
+    def test_all(self) -> None:
+        """
+        C{clients --all} has a column for the node.
+        """
+        self.client(self.started())
+        self.assertEqual(self.typed("clients", "--all")[0].split()[-1], "NODE")
+
     def test_trace(self) -> None:
         """
         C{trace} prints a line for each row, as it comes, until it is interrupted.
