@@ -163,12 +163,15 @@ def _find_socket(data_dir: str | None, config_file: str | None) -> str:
     """
     if data_dir is not None:
         return os.path.join(data_dir, SOCKET_NAME)
-    config_file = config_file or find(os.environ)
-    if config_file is not None:
+    found = config_file or find(os.environ)
+    if found is not None:
         try:
-            path = load(config_file, os.environ).admin.socket
+            path = load(found, os.environ).admin.socket
         except ConfigError as error:
-            raise failed(str(error)) from None
+            if config_file is not None:
+                raise failed(str(error)) from None
+            # Variables of the service may be missing here. Most files do not name the socket anyway.
+            path = None
         if path is not None:
             return path
     packaged = os.path.join(PACKAGE_DIRECTORY, SOCKET_NAME)

@@ -50,6 +50,15 @@ class PlaceTests(CommandTestCase):
         self.assertIn("/nowhere/of-config", self.failed("-c", str(config)))
         self.assertIn("missing.yml", self.failed("-c", "missing.yml"))
 
+    def test_found_config(self) -> None:
+        """
+        A file that the operator did not name, and that needs variables of the service, is no problem.
+        """
+        os.environ["DSTWIST_CONFIG"] = str(self.config("serverName: ${NOT_SET_HERE}"))
+        self.addCleanup(os.environ.pop, "DSTWIST_CONFIG")
+        self.assertIn("name the server with --data-dir", self.failed())
+        self.assertIn("NOT_SET_HERE", self.failed("-c", os.environ["DSTWIST_CONFIG"]))
+
     def test_package(self) -> None:
         """
         Without options, it is the server of the Debian package.
