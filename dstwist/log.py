@@ -75,6 +75,12 @@ _label: ContextVar[str] = ContextVar("dstwist_node", default="")
 
 _failure_watchers: list[Callable[[dict[str, Any]], object]] = []
 
+#: The levels of warnings and errors.
+_COUNTED_LEVELS = frozenset({LogLevel.warn, LogLevel.error, LogLevel.critical})
+
+# Count the warnings and errors of the nodes that run in this process, each with the label of its node.
+_counters: list[tuple[str, Callable[[dict[str, Any]], object]]] = []
+
 
 def enforce(limit: LineLimit, node: str = "") -> None:
     """
@@ -121,6 +127,29 @@ def watch_failures(watch: Callable[[dict[str, Any]], object]) -> None:
     Call C{watch} with the fields of every line that is about an exception, written or not.
     """
     _failure_watchers.append(watch)
+
+
+def count_lines(count: Callable[[dict[str, Any]], object], node: str = "") -> None:
+    """
+    Call C{count} with the fields of every warning and error of the node with the label C{node}, written or not, until
+    L{count_no_lines}. Lines that belong to no node count for the node that started last.
+    """
+    _counters.append((node, count))
+
+
+def count_no_lines(count: Callable[[dict[str, Any]], object]) -> None:
+    """
+    Undo L{count_lines}.
+    """
+    _counters[:] = [(node, other) for node, other in _counters if other != count]
+
+
+def _count(fields: dict[str, Any]) -> None:
+    count = _counters[-1][1]
+    if len(_counters) > 1:
+        of = fields.get("node") or _label.get()
+        count = next((count for node, count in reversed(_counters) if node == of), count)
+    count(fields)
 
 
 def shown(text: str, most: int = MAX_SHOWN_CHARACTERS) -> str:
@@ -235,6 +264,8 @@ class Logger(TwistedLogger):
         if _failure_watchers and "log_failure" in kwargs:
             for watch in _failure_watchers:
                 watch(kwargs)
+        if level in _COUNTED_LEVELS and _counters:
+            _count(kwargs)
         threshold = Logger._threshold
         if threshold is None or level < threshold:
             return

@@ -19,7 +19,7 @@ LAYERS = (
     "__init__",
     "errors log memory_limits installed_files",
     "protocol",
-    "config patterns record",
+    "config patterns record counters",
     "interfaces",
     "scheduling",
     "limits reload plugins",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,18 @@ from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
 import dstwist
-from dstwist.log import Logger, OperatorLogger, change_level, enforce, lift, shown, without_controls
+from dstwist.log import (
+    Logger,
+    OperatorLogger,
+    change_level,
+    count_lines,
+    count_no_lines,
+    enforce,
+    labelled,
+    lift,
+    shown,
+    without_controls,
+)
 from tests.logs import Lines
 
 ROOT = Path(dstwist.__file__).parent
@@ -79,6 +91,22 @@ class NothingPasses:
         return False
 
 
+@contextmanager
+def counting(counted: list[str], node: str) -> Iterator[None]:
+    """
+    Have C{node} in C{counted} for each warning of that node.
+    """
+
+    def count(fields: dict[str, Any]) -> None:
+        counted.append(node)
+
+    count_lines(count, node)
+    try:
+        yield
+    finally:
+        count_no_lines(count)
+
+
 class LoggerTests(SynchronousTestCase):
     """
     L{Logger} and L{OperatorLogger}.
@@ -125,6 +153,44 @@ class LoggerTests(SynchronousTestCase):
         self.restrict()
         self._log.debug("debug")
         self.assertEqual(self.limit.asked, [])
+
+    def test_counted(self) -> None:
+        """
+        Warnings and errors are counted with their fields, also those that the level or the limit leaves out.
+        """
+        counted: list[object] = []
+
+        def count(fields: dict[str, Any]) -> None:
+            counted.append(fields.get("event"))
+
+        count_lines(count)
+        self.restrict()
+        Logger.set_level("OFF")
+        self.addCleanup(Logger.set_level, "INFO")
+        self._log.info("info", event="INFO")
+        self._log.warn("warn", event="WARNED")
+        self._operator_log.error("error", event="FAILED")
+        try:
+            raise ValueError
+        except ValueError:
+            self._log.failure("failure")
+        self.assertEqual(counted, ["WARNED", "FAILED", None])
+        count_no_lines(count)
+        self._log.warn("warn", event="WARNED")
+        self.assertEqual(len(counted), 3)
+
+    def test_counted_by_node(self) -> None:
+        """
+        A line counts for its node. A line of no node counts for the node that started last.
+        """
+        counted: list[str] = []
+        for node in ("one", "two"):
+            self.enterContext(counting(counted, node))
+        self._log.warn("warn", node="one")
+        with labelled("one"):
+            self._log.warn("warn")
+        self._log.warn("warn")
+        self.assertEqual(counted, ["one", "one", "two"])
 
     def test_operator(self) -> None:
         """

@@ -185,8 +185,11 @@ class InProcessRequester(Requester):
     # -- messages of the server
 
     def send(self, message: Message) -> None:
-        if self.closed:
-            return
+        if not self.closed:
+            self._router.sent.by_topic[message.topic][message.action] += 1
+            self._deliver(message)
+
+    def _deliver(self, message: Message) -> None:
         try:
             self._receive(message)
         except Exception:
@@ -195,7 +198,8 @@ class InProcessRequester(Requester):
             self._turns.later(self._message_lost)
 
     def write(self, frame: MessageFrame) -> None:
-        self.send(frame.message)
+        if not self.closed:
+            self._deliver(frame.message)
 
     def _message_lost(self) -> None:
         self.close("internal error")

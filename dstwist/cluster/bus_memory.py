@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from dstwist.counters.histogram import Histogram
 from dstwist.interfaces import IBus
 
 _Received = Callable[[bytes], object]
@@ -59,6 +60,8 @@ class MemoryBus:
     def __init__(self, network: MemoryNetwork) -> None:
         self.is_lost = True
         self.dropped = 0
+        # It never takes time.
+        self.round_trips: Histogram | None = None
         self._network = network
         self._subscriptions: dict[str, _Received] = {}
         self._addresses: dict[str, _Received] = {}

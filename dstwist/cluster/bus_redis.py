@@ -49,6 +49,7 @@ from zope.interface import implementer
 from dstwist.cluster.outage_buffer import OutageBuffer
 from dstwist.config.cluster import ClusterSettings
 from dstwist.config.redis import RedisBusSettings
+from dstwist.counters.histogram import Histogram
 from dstwist.errors import StoreError
 from dstwist.interfaces import IBus
 from dstwist.log import Logger
@@ -93,6 +94,7 @@ class RedisBus:
     The bus of one node.
 
     @ivar dropped: how many payloads were not sent, or may not have been.
+    @ivar round_trips: how long it took until probes came back.
     """
 
     _log = Logger()
@@ -106,6 +108,7 @@ class RedisBus:
         clock: IReactorTime,
     ) -> None:
         self.is_lost = True
+        self.round_trips = Histogram()
         self._publisher = publisher
         self._submit = publisher.submit
         self._subscriber = subscriber
@@ -131,6 +134,7 @@ class RedisBus:
         self._is_due = False
         # How long the probe is due, and how long nothing has come meanwhile; how long the last one is back.
         self._wait = self._silence = self._rest = 0.0
+        self._probed_at = 0.0
         self._step = min(settings.command_timeout, settings.probe_interval) / STEPS
         self._timer: IDelayedCall | None = None
         subscriber.observe(self._connected, self._lose)
@@ -288,6 +292,7 @@ class RedisBus:
 
     def _probe(self) -> None:
         self._expect()
+        self._probed_at = self._clock.seconds()
         self._submit(None, ("PUBLISH", self._probe_channel, self._number), self._probe_sent, self._number)
 
     def _probe_sent(self, number: int, error: Exception | None, reply: Any) -> None:
@@ -305,6 +310,7 @@ class RedisBus:
     def _probed(self, payload: bytes) -> None:
         if self._is_due and payload == b"%d" % self._number:
             self._is_due, self._rest = False, 0.0
+            self.round_trips.observe(self._clock.seconds() - self._probed_at)
             if self.is_lost:
                 self._back()
 

@@ -14,6 +14,7 @@ from dstwist.cluster.directory import Directory
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
 from dstwist.cluster.subjects import AllSubjects
+from dstwist.counters.histogram import Histogram
 from dstwist.interfaces import IBus
 
 
@@ -140,6 +141,13 @@ class ClusterCounting:
         self.news: Callable[[], NewsFigures] | None = None
         self.arbiter: Callable[[], ArbiterFigures] | None = None
         bus.observe(self._bus_lost, _ignore)
+
+    @property
+    def round_trips(self) -> Histogram | None:
+        """
+        How long it took until probes of the bus came back.
+        """
+        return self._bus.round_trips
 
     def count(self) -> ClusterFigures:
         """

@@ -69,6 +69,7 @@ class Connection(Requester):
         "_is_open",
         "_link",
         "_opened_at",
+        "_sent",
         "_short",
         "_silence",
         "_turns",
@@ -91,6 +92,7 @@ class Connection(Requester):
         decode = wire.codec.decode
         self.decode: Decode = decode if self._rate_limit is None else self._rate_limit.counted(decode)
         self._answer: Callable[[bytes], None] = link.outbox.answer
+        self._sent = context.router.sent.by_topic
         self._turns = Turns.of(context.clock)
         # Payloads up to this length are decoded at once, and cannot contain an oversized name.
         self._short = min(context.router.name_limit.limit, PAYLOAD_PIECE_BYTES)
@@ -264,6 +266,7 @@ class Connection(Requester):
         if not self.closed:
             frame = self.wire.encode(message)
             if frame:
+                self._sent[message.topic][message.action] += 1
                 self._answer(frame)
 
     def close(self, reason: str, code: int = POLICY_VIOLATION) -> None:

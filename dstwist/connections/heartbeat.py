@@ -37,6 +37,9 @@ class Heartbeat:
         self._current = 0
         self._call: IDelayedCall | None = None
 
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
     def add(self, key: object, beat: Callable[[], None]) -> None:
         """
         Call C{beat} every interval from now on, in place of the earlier C{beat} of C{key}. It may call L{add} and

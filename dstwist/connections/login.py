@@ -96,7 +96,7 @@ class LoginAttempt:
         self._credentials = loads(text)
         self._abandoned = False
         self._count = 1
-        self.decision = self._decide()
+        self.decision = self._decide().addCallback(self._counted)
 
     def join(self) -> None:
         """
@@ -118,6 +118,10 @@ class LoginAttempt:
             return succeed(self._exceeded(exceeded, about(self._client)))
         login = self._logins.authenticator.login(self._client, self._credentials)
         return login.addCallbacks(self._decided, self._undecided)
+
+    def _counted(self, decision: LoginDecision) -> LoginDecision:
+        self._logins.outcomes[decision.outcome] += self._count
+        return decision
 
     def _decided(self, login: Login) -> LoginDecision:
         failed_logins = self._logins.failed_logins
@@ -194,6 +198,7 @@ class Logins:
     @param max_connections_per_user: how many connections one user may have; C{None} for no limit.
     @param bans: the users who may not log in.
     @param log_credentials: whether the log has the credentials that were refused.
+    @ivar outcomes: how many logins had each outcome.
     """
 
     def __init__(
@@ -213,6 +218,7 @@ class Logins:
         self.max_connections_per_user = max_connections_per_user
         self.log_credentials = log_credentials
         self._clock = clock
+        self.outcomes = dict.fromkeys(Outcome, 0)
 
     def begin(self, client: HandshakeData, text: bytes) -> LoginAttempt:
         """

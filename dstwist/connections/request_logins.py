@@ -41,7 +41,7 @@ Always true:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from hashlib import blake2b
@@ -112,10 +112,18 @@ class RequestLogins:
             # This is decided at once: the limit is exceeded.
             return self._logins.begin(client, credentials).decision
         if remembered is not None:
+            self._logins.outcomes[Outcome.ACCEPTED] += 1
             return succeed(remembered)
         if key in self._pending:
             return self._pending[key].join()
         return self._begin(key, client, credentials)
+
+    @property
+    def outcomes(self) -> Mapping[Outcome, int]:
+        """
+        How many logins had each outcome.
+        """
+        return self._logins.outcomes
 
     def forget(self, user: str | None = None) -> None:
         """

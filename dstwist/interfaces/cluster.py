@@ -11,6 +11,7 @@ from typing import NamedTuple
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from dstwist.counters.histogram import Histogram
 from dstwist.interfaces.lifecycle import ILifecycle
 
 
@@ -31,6 +32,10 @@ class IBus(ILifecycle):
     is_lost: bool = Attribute("Whether the bus is lost. It is before it has started.")
 
     dropped: int = Attribute("How many payloads were not sent, or may not have been.")
+
+    round_trips: Histogram | None = Attribute(
+        "How long it took until probes of the engine came back; C{None} if the bus sends none."
+    )
 
     def publish(subject: str, payload: bytes) -> None:
         """

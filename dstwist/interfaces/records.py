@@ -208,6 +208,20 @@ class IDoubtingCache(Interface):
         """
 
 
+class ICountedCache(Interface):
+    """
+    A cache in the memory of this process that knows how much it is used.
+    """
+
+    weight: int = Attribute("The bytes of memory that its records take, as far as they can be estimated.")
+
+    max_bytes: int | None = Attribute("The most bytes; C{None} if there is no limit.")
+
+    hits: int = Attribute("How often a record was asked for that it had.")
+
+    misses: int = Attribute("How often a record was asked for that it did not have.")
+
+
 class IStoreStatus(Interface):
     """
     A store that can report its state. Both methods answer at once.

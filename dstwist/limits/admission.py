@@ -92,6 +92,20 @@ class Admission:
         self._unauthenticated: dict[str, int] = {}
         self._arrivals = window_counter(settings.max_connection_rate_per_address, 1.0, clock)
 
+    @property
+    def total(self) -> int:
+        """
+        How many connections there are.
+        """
+        return self._total
+
+    @property
+    def most(self) -> int | None:
+        """
+        How many there may be; C{None} for any number.
+        """
+        return self._most
+
     def enter(self) -> ConnectionSlot | LimitExceeded:
         """
         A slot for one more connection, or why there is none.

@@ -102,16 +102,18 @@ class OutgoingBytes(TurnBudget):
     @param turn_limit: how many bytes may be queued in a turn before all is flushed.
     @ivar most: how many bytes may wait for all clients together.
     @ivar waiting: how many bytes wait.
+    @ivar slow: how many connections were closed because their clients did not read.
     """
 
     _log = Logger()
 
-    __slots__ = ("_call", "_clock", "_groups", "_outboxes", "_slow", "_turns", "most", "waiting")
+    __slots__ = ("_call", "_clock", "_groups", "_outboxes", "_slow", "_turns", "most", "slow", "waiting")
 
     def __init__(self, clock: IReactorTime, turn_limit: int = sys.maxsize, most: int = sys.maxsize) -> None:
         super().__init__(turn_limit)
         self.most = most
         self.waiting = 0
+        self.slow = 0
         self._clock = clock
         self._groups: list[FlushableGroup] = []
         # The number of groups whose turn has begun.
@@ -188,6 +190,7 @@ class OutgoingBytes(TurnBudget):
     def _close_slow(self) -> None:
         self._call = None
         slow, self._slow = self._slow, []
+        self.slow += len(slow)
         for outbox in slow:
             try:
                 outbox.close_slow()

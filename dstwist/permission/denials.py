@@ -1,5 +1,5 @@
 """
-Log lines about denied requests, for all parts of the server that ask the permission.
+Denied requests, for all parts of the server that ask the permission: their number, and lines in the log.
 
 =====================  ========================================  ===================================================
 decision                line                                      level
@@ -18,6 +18,7 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
+from dstwist.counters.messages import MessageCounts
 from dstwist.interfaces import IDecider, IPermission, IRequester
 from dstwist.log import LEVELS, Logger, about, shown
 from dstwist.protocol.message import Message
@@ -28,8 +29,10 @@ MAX_ERROR_CHARACTERS = 1000
 
 class Denials:
     """
-    Writes these lines.
+    Counts denied requests, and writes these lines.
 
+    @ivar denied: the requests that a rule denied, by topic and action. Each denied name of a bulk request counts.
+    @ivar failed: the requests that were denied because a rule failed.
     @param permission: the permission that refused; C{None} if everything is permitted.
     @param at_info: whether denied requests are logged at level info.
     """
@@ -39,15 +42,28 @@ class Denials:
     def __init__(self, permission: IPermission | None, at_info: bool = False) -> None:
         self._decider = permission if IDecider.providedBy(permission) else None
         self._level: Any = LEVELS["INFO" if at_info else "DEBUG"]
+        self.denied = MessageCounts()
+        self.failed = MessageCounts()
 
-    def tell(self, decision: object, request: Message, sender: IRequester, name: str | None = None) -> None:
+    def tell(
+        self,
+        decision: object,
+        request: Message,
+        sender: IRequester,
+        name: str | None = None,
+        part_of: Message | None = None,
+    ) -> None:
         """
-        Log that C{request} was refused.
+        Count C{request}, which was refused, and log that.
 
         @param decision: the L{Failure} of the rule, or anything else that is not C{True}.
         @param request: the request that the permission was asked about; for a bulk request, C{name} is the refused
             name.
+        @param part_of: the request of the client, if C{request} is only a part of it.
         """
+        counted = self.failed if isinstance(decision, Failure) else self.denied
+        of = request if part_of is None else part_of
+        counted.by_topic[of.topic][of.action] += 1
         if isinstance(decision, Failure):
             self._log.warn(
                 "MESSAGE_PERMISSION_ERROR | {client}: {error}",

@@ -7,6 +7,7 @@ C{async}.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from inspect import iscoroutine, signature
 from typing import Any
@@ -15,6 +16,7 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import Interface, implementer
 
 from dstwist.config.plugins import PluginSettings
+from dstwist.counters.histogram import Histogram
 from dstwist.errors import RuleError
 from dstwist.interfaces import Change, IDecider, IIdentity, IPermission
 from dstwist.plugins import PluginContext, load_plugin
@@ -37,11 +39,13 @@ class PluginPermission:
     Asks the plug-in. A plug-in that fails, or gives no proper answer, denies.
 
     @param source: the name of the plug-in in the configuration.
+    @ivar waits: how long the decisions took that were not there at once.
     """
 
     def __init__(self, permission: Any, source: str) -> None:
         self._allows = _with_record(permission.allows) if _takes_record(permission.allows) else permission.allows
         self._source = source
+        self.waits = Histogram()
 
     def allows(self, message: Message, identity: IIdentity, change: Change | None = None) -> bool | Deferred[bool]:
         if identity.is_server:
@@ -57,7 +61,12 @@ class PluginPermission:
             decision = Deferred.fromCoroutine(decision)
         if not isinstance(decision, Deferred):
             return fail(self._problem(TypeError(f"expected True, False or a Deferred, got {decision!r:.100}")))
+        decision.addBoth(self._waited, time.perf_counter())
         return decision.addCallbacks(lambda result: result is True, lambda failure: fail(self._problem(failure.value)))
+
+    def _waited(self, result: Any, begin: float) -> Any:
+        self.waits.observe(time.perf_counter() - begin)
+        return result
 
     def decider(self, message: Message, name: str | None) -> str:
         return self._source

@@ -13,9 +13,12 @@ Always true: the fan-out contains a name exactly while the name has a subscriber
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterator
+from enum import IntEnum
 
+from dstwist.counters.messages import action_counts
 from dstwist.interfaces import Frame, IConnection, IRequester, IWire
 from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES, TurnBudget
+from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
 
 #: The subscribers of one name on one wire, with their C{write}.
@@ -27,9 +30,11 @@ class FanOut:
     The subscribers of one topic.
 
     @param outgoing: counts the bytes of each fan-out.
+    @ivar deliveries: by action, how many messages were written to subscribers.
     """
 
-    def __init__(self, outgoing: TurnBudget) -> None:
+    def __init__(self, outgoing: TurnBudget, topic: Topic) -> None:
+        self.deliveries = action_counts(topic)
         self._outgoing = outgoing
         self._names: dict[str, dict[IWire, Members]] = {}
 
@@ -112,15 +117,18 @@ class FanOut:
         for wire, members in wires.items():
             frame = wire.encode(message)
             if frame:
+                count = len(members)
                 if exclude in members:
+                    count -= 1
                     for connection, write in members.items():
                         if connection is not exclude:
                             write(frame)
                 else:
                     for write in members.values():
                         write(frame)
+                self.deliveries[message.action] += count
                 size = len(frame)
-                outgoing.room = room = outgoing.room - size * len(members)
+                outgoing.room = room = outgoing.room - size * count
                 if size >= LARGE_FRAME_BYTES:
                     outgoing.large = True
                 if room < 0:
@@ -135,16 +143,18 @@ class FanOut:
         other: Message | None = None
         for wire, members in self._names.get(many.name, {}).items():  # type: ignore[arg-type]
             if wire.patches_many or (single and wire.takes_patches):
-                frame = wire.encode(many)
+                message = many
             else:
                 if other is None:
                     other = whole()
-                frame = wire.encode(other)
+                message = other
+            frame = wire.encode(message)
             if frame:
                 for connection, write in members.items():
                     if connection is not exclude:
                         write(frame)
                 self._count_bytes(len(frame), len(members))
+                self.deliveries[message.action] += len(members) - (exclude in members)
 
     def publish_to(self, name: str, message: Message, exclude: Container[IRequester] = ()) -> None:
         """
@@ -153,17 +163,21 @@ class FanOut:
         for wire, members in self._names.get(name, {}).items():
             frame = wire.encode(message)
             if frame:
+                count = 0
                 for connection, write in members.items():
                     if connection not in exclude:
                         write(frame)
+                        count += 1
                 self._count_bytes(len(frame), len(members))
+                self.deliveries[message.action] += count
 
-    def write_shared(self, frame: Frame, connection: IConnection) -> None:
+    def write_shared(self, frame: Frame, action: IntEnum, connection: IConnection) -> None:
         """
-        Send C{connection} a large frame that other connections are sent as well.
+        Send C{connection} a large frame that other connections are sent as well: a message with C{action}.
         """
         if not connection.closed:
             connection.write(frame)
+            self.deliveries[action] += 1
             self._count_bytes(len(frame), 1)
 
     def _count_bytes(self, size: int, members: int) -> None:

@@ -133,12 +133,27 @@ class ListenerRegistry:
         self.offered = OfferedNames(
             self.connections, self._registrations_of, self._assignment.holder, self._assignment.withdraw
         )
+        self._providers = self._assignment.providers
         self._handlers = {
             actions["LISTEN"]: self._listen,
             actions["UNLISTEN"]: self._unlisten,
             actions["LISTEN_ACCEPT"]: self._accept,
             actions["LISTEN_REJECT"]: self._reject,
         }
+
+    @property
+    def patterns(self) -> int:
+        """
+        How many different patterns there are.
+        """
+        return len(self._registrations)
+
+    @property
+    def provided_names(self) -> int:
+        """
+        How many names have a provider that is connected to this node.
+        """
+        return len(self._providers)
 
     def handle(self, message: Message, sender: IRequester) -> None:
         """
@@ -185,8 +200,9 @@ class ListenerRegistry:
 
     def _log_exceeded(self, sender: IRequester) -> None:
         self._log.warn(
-            "LIMIT_EXCEEDED | listen.maxPatterns: {client} listens to more than {limit} patterns of {topic}",
-            limit=self._settings.max_patterns,
+            "LIMIT_EXCEEDED | {limit}: {client} listens to more than {most} patterns of {topic}",
+            limit="listen.maxPatterns",
+            most=self._settings.max_patterns,
             topic=self._topic.name,
             event="LIMIT_EXCEEDED",
             once=self._topic.name,

@@ -37,6 +37,9 @@ class Providers:
         self._changed = changed
         self._names: dict[str, Registration] = {}
 
+    def __len__(self) -> int:
+        return len(self._names)
+
     def __contains__(self, name: str) -> bool:
         return name in self._names
 

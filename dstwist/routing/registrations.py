@@ -106,8 +106,8 @@ class Registrations:
         self._patterns: PatternTable[ListenerPattern] = PatternTable()
         self.latest = 0
 
-    def __bool__(self) -> bool:
-        return bool(len(self._patterns))
+    def __len__(self) -> int:
+        return len(self._patterns)
 
     def add(self, connection: IRequester, text: str, max_length: int, unanswered: Unanswered) -> Registration:
         """

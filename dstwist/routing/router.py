@@ -24,6 +24,7 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from dstwist.counters.messages import MessageCounts
 from dstwist.interfaces import IPermission, IRequester, ITopicService, IWriteService, Work
 from dstwist.limits.names import NameLimit
 from dstwist.permission.denials import Denials
@@ -45,6 +46,8 @@ class Router:
     Routes the requests of all connections.
 
     @ivar name_limit: connections apply it to messages before they route them.
+    @ivar received: the requests of all requesters, before the permission.
+    @ivar sent: the messages to single requesters. L{IRequester.send} counts them.
     @param max_name_length: how many characters a name may have; C{None} for any number.
     @param clock: bulk requests are cut into steps by its time; C{None} to cut them by the number of names only.
     """
@@ -65,7 +68,12 @@ class Router:
         self.name_limit = NameLimit(max_name_length)
         self._allows = permission.allows
         self._handlers = {topic: service.handle for topic, service in services.items()}
-        self._services = {topic: (service.handle, service.authorizes_itself) for topic, service in services.items()}
+        self.received = received = MessageCounts()
+        self.sent = MessageCounts()
+        self._services = {
+            topic: (service.handle, service.authorizes_itself, received.by_topic[topic])
+            for topic, service in services.items()
+        }
         self._writes = {topic: IWriteService(service, None) for topic, service in services.items()}
         self._bulks = InFlight()
 
@@ -83,7 +91,7 @@ class Router:
         if service is None:
             self._unknown_topic(message, sender)
             return
-        handle, authorized_by_service = service
+        handle, authorized_by_service, received = service
         names = message.names
         if names and len(names) > _MAX_UNSEARCHED_NAMES and not isinstance(names, DistinctNames):
             if len(names) > _NAMES_PER_STEP:
@@ -91,6 +99,7 @@ class Router:
                 return
             names = _without_repetitions(names)
             message = replace(message, names=names)
+        received[message.action] += 1
         if message.action in authorized_by_service:
             handle(message, sender)
             return

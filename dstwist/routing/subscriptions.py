@@ -52,6 +52,7 @@ class SubscriptionRegistry:
 
     @ivar publish: L{FanOut.publish}; so are C{publish_either}, C{publish_to} and C{write_shared}. Attributes save the
         call of a method that only calls another one.
+    @ivar deliveries: by action, how many messages were written to subscribers.
     @ivar subscribe: L{SubscriptionRequests.subscribe}; so are C{unsubscribe}, C{subscribing} and C{unsubscribing}.
     @ivar all_take_patches: whether the wires of all subscribers so far take PATCH (L{FanOut.publish_either}).
     @param repeated: the error for a name that is subscribed already; RPC has its own.
@@ -74,7 +75,8 @@ class SubscriptionRegistry:
     ) -> None:
         actions = ACTIONS[topic]
         self._room = Budget() if room is None else room
-        self._fan_out = fan_out = FanOut(outgoing if outgoing is not None else TurnBudget())
+        self._fan_out = fan_out = FanOut(outgoing if outgoing is not None else TurnBudget(), topic)
+        self.deliveries = fan_out.deliveries
         self.publish = fan_out.publish
         self.publish_either = fan_out.publish_either
         self.publish_to = fan_out.publish_to
@@ -350,10 +352,10 @@ class SubscriptionRegistry:
 
     def _log_exceeded(self, connection: IRequester, name: str, limit: int, of: str) -> None:
         self._log.warn(
-            "LIMIT_EXCEEDED | {name}: {client} wants more than {limit} {of} of {topic}",
-            name=name,
+            "LIMIT_EXCEEDED | {limit}: {client} wants more than {most} {of} of {topic}",
+            limit=name,
             of=of,
-            limit=limit,
+            most=limit,
             topic=self._topic.name,
             event="LIMIT_EXCEEDED",
             once=f"{name} {self._topic.name}",

@@ -122,6 +122,13 @@ class PresenceService:
             PresenceAction.QUERY: self._query,
         }
 
+    @property
+    def online(self) -> int:
+        """
+        How many users this node knows to be online.
+        """
+        return len(self._online)
+
     def handle(self, message: Message, sender: IRequester) -> None:
         # No default: the codecs let through only what a client may send.
         self._actions[message.action](message, sender)

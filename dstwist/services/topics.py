@@ -45,16 +45,26 @@ class Topics:
     @ivar by_topic: the services that are switched on.
     @ivar grant_types: the kinds of grants (subscriptions, listeners and so on) that new rules may take from clients.
     @ivar subscriptions: the subscriptions of events and records, and the providers of procedures.
-    @ivar stop_before_closing: the services that would react to the end of each connection.
+    @ivar subscription_bytes: the bytes of memory of all subscriptions.
+    @ivar pending_bytes: the bytes of all waiting requests.
     """
 
     by_topic: dict[Topic, ITopicService] = field(default_factory=dict)
     grant_types: list[GrantType] = field(default_factory=list)
     records: RecordService | None = None
-    listeners: list[ListenerRegistry] = field(default_factory=list)
+    listeners: dict[Topic, ListenerRegistry] = field(default_factory=dict)
     subscriptions: dict[Topic, SubscriptionRegistry] = field(default_factory=dict)
     rpc: RpcService | None = None
-    stop_before_closing: list[RpcService | PresenceService] = field(default_factory=list)
+    presence: PresenceService | None = None
+    subscription_bytes: Budget = field(default_factory=Budget)
+    pending_bytes: Budget = field(default_factory=Budget)
+
+    @property
+    def stop_before_closing(self) -> list[RpcService | PresenceService]:
+        """
+        The services that would react to the end of each connection.
+        """
+        return [service for service in (self.rpc, self.presence) if service is not None]
 
     def disconnecting(self) -> None:
         """
@@ -75,7 +85,7 @@ class Topics:
         """
         All connections are closed. Returns when the stores have all writes of clients.
         """
-        for listeners in self.listeners:
+        for listeners in self.listeners.values():
             listeners.stop()
         if self.records is not None:
             await self.records.stop()
@@ -114,7 +124,7 @@ class TopicBuilder:
         # The bytes of all subscriptions, and of all waiting requests.
         self._subscription_bytes = Budget(settings.limits.max_subscription_bytes)
         self._pending_bytes = Budget(settings.limits.max_pending_bytes)
-        self._topics = Topics()
+        self._topics = Topics(subscription_bytes=self._subscription_bytes, pending_bytes=self._pending_bytes)
 
     def build_topics(self) -> Topics:
         """
@@ -171,7 +181,6 @@ class TopicBuilder:
             providers, self._settings.rpc, self._reactor, room=self._pending_bytes, cluster=self._cluster
         )
         self._topics.by_topic[Topic.RPC] = self._topics.rpc = service
-        self._topics.stop_before_closing.append(service)
         self._topics.grant_types.append(GrantType(providers, Topic.RPC, RpcAction.PROVIDE, RpcAction.PROVIDE))
 
     def _build_presence(self) -> None:
@@ -185,8 +194,7 @@ class TopicBuilder:
             self._outgoing,
             self._cluster,
         )
-        self._topics.by_topic[Topic.PRESENCE] = presence
-        self._topics.stop_before_closing.append(presence)
+        self._topics.by_topic[Topic.PRESENCE] = self._topics.presence = presence
         subscribe, subscribe_all = PresenceAction.SUBSCRIBE, PresenceAction.SUBSCRIBE_ALL
         self._topics.grant_types += (
             GrantType(presence.single_users, Topic.PRESENCE, subscribe, subscribe),
@@ -210,6 +218,6 @@ class TopicBuilder:
             permission=self._offers,
             cluster=self._cluster,
         )
-        self._topics.listeners.append(listeners)
+        self._topics.listeners[topic] = listeners
         self._topics.subscriptions[topic] = subscriptions
         return subscriptions, listeners

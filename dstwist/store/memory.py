@@ -35,14 +35,22 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from dstwist.errors import StoreFull
-from dstwist.interfaces import Change, IDoubtingCache, IEnumerableStore, IInstantStore, ISharedStore, Record
+from dstwist.interfaces import (
+    Change,
+    ICountedCache,
+    IDoubtingCache,
+    IEnumerableStore,
+    IInstantStore,
+    ISharedStore,
+    Record,
+)
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.record import NO_RECORD
 from dstwist.store.tombstones import Tombstones
 
 
-@implementer(IInstantStore, ISharedStore, IEnumerableStore, IDoubtingCache)
+@implementer(IInstantStore, ISharedStore, IEnumerableStore, IDoubtingCache, ICountedCache)
 class MemoryStore:
     """
     Records in dictionaries.
@@ -82,6 +90,9 @@ class MemoryStore:
         self._given: dict[str, Record] = {}
         self._firm_weight = 0
         self._loose_weight = 0
+        self._asked = 0
+        self.misses = 0
+        self.max_bytes = max_bytes
 
     def __len__(self) -> int:
         return len(self._firm) + len(self._loose) + len(self._aside) + len(self._given)
@@ -99,12 +110,24 @@ class MemoryStore:
             self._tombstones.clear()
         return succeed(None)
 
+    @property
+    def weight(self) -> int:
+        return self._firm_weight + self._loose_weight
+
+    @property
+    def hits(self) -> int:
+        return self._asked - self.misses
+
     def known(self, name: str) -> Record | None:
+        self._asked += 1
         record = self._firm.get(name)
-        if record is None and self._loose:
-            record = self._loose.get(name)
-            if record is not None:
-                self._loose.move_to_end(name)
+        if record is None:
+            if self._loose:
+                record = self._loose.get(name)
+                if record is not None:
+                    self._loose.move_to_end(name)
+                    return record
+            self.misses += 1
         return record
 
     def keep(self, name: str, record: Record) -> bool:

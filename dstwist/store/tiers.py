@@ -29,8 +29,10 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from dstwist.config.settings import RecordSettings
+from dstwist.counters.histogram import Histogram
 from dstwist.errors import StoreError
 from dstwist.interfaces import IInstantStore, IReplaceableStore, ISharedStore, IStore, Record
+from dstwist.scheduling.clocks import steady_time
 from dstwist.store.sole_writer import record_writer, shared
 from dstwist.store.tombstones import Tombstones
 
@@ -73,6 +75,9 @@ class TieredStore:
     @ivar unresolved: the names of the records whose last write is unresolved: it failed or was late, and may or may not
         have taken effect. The record service (L{dstwist.services.record.reconcile}) marks these records.
     @ivar write_cache: gives the cache a record that the storage has, in the turn of the record.
+    @ivar reads: by tier, how long the operations took that read, as far as they were waited for.
+    @ivar writes: by tier, how long the writes took. L{dstwist.services.record.store.RecordStore} counts them.
+    @ivar seconds: the time in seconds, for durations.
     @ivar fences: how often the outcome of unresolved writes was fixed, so that a record could be read.
     @param storage: C{None} if records are only in the cache.
     """
@@ -81,6 +86,9 @@ class TieredStore:
         self.cache = cache
         self.storage = storage
         self.fences = 0
+        self.reads = {CACHE_TIER: Histogram(), STORAGE_TIER: Histogram()}
+        self.writes = {CACHE_TIER: Histogram(), STORAGE_TIER: Histogram()}
+        self.seconds = steady_time(clock)
         self._unresolved: set[str] = set()
         self._bypassed = False
         self._is_shared = False
@@ -249,12 +257,17 @@ class TieredStore:
 
     async def _answer(self, tier: str, answer: Deferred[Any]) -> Any:
         timeout = self._timeouts[tier]
+        # A cache in memory answers at once.
+        begin = None if answer.called else self.seconds()
         try:
             return await within(answer, timeout, self._clock)
         except TimeoutError:
             raise TierError(tier, timeout) from None
         except Exception as error:
             raise TierError(tier, error) from error
+        finally:
+            if begin is not None:
+                self.reads[tier].observe(self.seconds() - begin)
 
 
 def within(answer: Deferred[Any], timeout: float, clock: IReactorTime) -> Deferred[Any]:

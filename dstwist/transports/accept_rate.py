@@ -60,7 +60,8 @@ class AcceptRate:
         wait = self._bucket.spend(1)
         if wait and self._call is None:
             self._log.warn(
-                "LIMIT_EXCEEDED | maxConnectionRate: more than {rate} connections a second, new ones wait",
+                "LIMIT_EXCEEDED | {limit}: more than {rate} connections a second, new ones wait",
+                limit=self._bucket.name,
                 rate=self._bucket.rate,
                 event="LIMIT_EXCEEDED",
                 once=self._bucket.name,

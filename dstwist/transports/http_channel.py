@@ -78,7 +78,8 @@ class BoundedRequest(Request):
         """
         self._counted = False
         self._log.warn(
-            "LIMIT_EXCEEDED | maxIncomingBytes: a request of {address} does not end, closing",
+            "LIMIT_EXCEEDED | {limit}: a request of {address} does not end, closing",
+            limit="maxIncomingBytes",
             address=address_of(self.transport),
             event="LIMIT_EXCEEDED",
             node=self.channel.site.node,

@@ -111,7 +111,8 @@ class CountedLink(ClosingLink):
     def cut_off(self) -> None:
         self.part = 0
         self._log.warn(
-            "LIMIT_EXCEEDED | maxIncomingBytes: a message of {client} does not end, closing",
+            "LIMIT_EXCEEDED | {limit}: a message of {client} does not end, closing",
+            limit="maxIncomingBytes",
             event="LIMIT_EXCEEDED",
             **about(self),
         )

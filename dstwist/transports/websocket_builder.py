@@ -44,6 +44,7 @@ class WebSocketBuilder:
     @param departed: called with each connection that has closed; C{None} if no part needs that.
     @param node: the label of the node, for logs.
     @param bans: the users who may not log in; C{None}: there are none.
+    @ivar endpoints: the shared parts of each endpoint; L{build_factories} makes them.
     @ivar incoming: counts the bytes that clients have sent in part.
     """
 
@@ -75,6 +76,7 @@ class WebSocketBuilder:
         limits = settings.limits
         self._close_delay = CloseDelay(limits.close_delay, limits.max_delayed_closes, reactor)
         self.incoming = Incoming(limits.max_incoming_bytes)
+        self.endpoints: list[EndpointContext] = []
 
     def build_factories(self) -> tuple[dict[str, str], dict[str, WebSocketFactory]]:
         """
@@ -153,6 +155,7 @@ class WebSocketBuilder:
             whole_wire,
             self._rates(endpoint),
         )
+        self.endpoints.append(context)
         departed = self._departed
 
         def connect(link: WebSocketLink, handshake: HandshakeData) -> Connection:

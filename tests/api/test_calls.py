@@ -16,7 +16,7 @@ from dstwist.api.deliveries import Deliveries
 from dstwist.api.errors import ApiError, CallError, HandleClosed, ResponseTimeout, TooManyRequests, VersionExists
 from dstwist.api.requester import Identity, InProcessRequester
 from dstwist.permission.open import OpenPermission
-from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.constants import ACTIONS, EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.router import Router
 from tests.fakes import FakePermission, FakeService
@@ -41,7 +41,7 @@ class CallsTests(SynchronousTestCase):
         self.make(OpenPermission())
 
     def make(self, permission: Any) -> None:
-        router = Router(permission, dict.fromkeys(Topic, self.service), None, self.clock)
+        router = Router(permission, dict.fromkeys(ACTIONS, self.service), None, self.clock)
         self.requester = InProcessRequester(
             Identity("ann"), router, self.clock, lambda message: self.calls.received(message)
         )

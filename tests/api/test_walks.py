@@ -173,7 +173,7 @@ class WalkTests(ApiTestCase):
             presence: Any = topics.by_topic[Topic.PRESENCE]
             for registry in (
                 *topics.subscriptions.values(),
-                *topics.listeners,
+                *topics.listeners.values(),
                 presence.single_users,
                 presence.all_users,
             ):

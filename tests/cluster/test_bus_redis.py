@@ -111,6 +111,16 @@ class StartTests(ScriptedBusTestCase):
         self.assertIn("no permissions to access", text)
         self.assertIn("channelPrefix", text)
 
+    def test_round_trips(self) -> None:
+        """
+        The time of each probe that comes back is measured.
+        """
+        bus = self.make()
+        self.wait(bus.start())
+        self.assertEqual(bus.round_trips.count, 1)
+        self.pass_time(4.0)
+        self.assertGreaterEqual(bus.round_trips.count, 3)
+
     def test_stop_early(self) -> None:
         """
         A bus that is stopped during its start ends all connections and timers.

@@ -30,6 +30,7 @@ class ManualBus:
 
     is_lost = False
     dropped = 0
+    round_trips = None
 
     def __init__(self) -> None:
         self.asked: dict[tuple[str, str], Deferred[None]] = {}

@@ -74,6 +74,7 @@ class ConnectionTestCase(SynchronousTestCase):
         # Most tests are not about the time of the greeting.
         settings.setdefault("greeting_delay", 0.0)
         endpoint = WebSocketEndpoint(heartbeat_interval=HEARTBEAT, **settings)
+        self.router = Router(self.permission, {Topic.EVENT: self.service}, self.max_name_length)
         context = EndpointContext(
             endpoint,
             Logins(
@@ -84,7 +85,7 @@ class ConnectionTestCase(SynchronousTestCase):
                 self.limits.get("max_connections_per_user"),
                 endpoint.log_invalid_auth_data,
             ),
-            Router(self.permission, {Topic.EVENT: self.service}, self.max_name_length),
+            self.router,
             Heartbeat(HEARTBEAT, self.clock),
             self.clock,
             self.users,

@@ -34,6 +34,16 @@ class BothDialects:
         verifyObject(IConnection, self.connection)
         verifyObject(IReceiver, self.connection)
 
+    def test_sent(self: Any) -> None:
+        """
+        Each message to the client counts, from the handshake on.
+        """
+        self.log_in()
+        self.say(PING)
+        sent = self.router.sent.named()
+        self.assertEqual(sent["CONNECTION"]["PONG"], 1)
+        self.assertEqual(sent["AUTH"], {"AUTH_SUCCESSFUL": 1})
+
     def test_time_slices(self: Any) -> None:
         """
         A payload full of requests that take long is served a few in each turn of the reactor, in order with what comes

@@ -74,6 +74,22 @@ class LoginTests(SynchronousTestCase):
             (str(decision.log_fields["client"]), decision.log_fields["user"]), ("ann (192.0.2.1, /api)", None)
         )
 
+    def test_outcomes(self) -> None:
+        """
+        The logins are counted by their outcome, also those that wait for the decision on an equal one.
+        """
+        logins = self.logins()
+        waiting: Deferred[Login] = Deferred()
+        self.authenticator.decisions.extend([Login(True, "ann"), Login(False), fail(BusyError("full")), waiting])
+        for _ in range(3):
+            logins.begin(CLIENT, ANN)
+        attempt = logins.begin(CLIENT, ANN)
+        attempt.join()
+        self.assertEqual([logins.outcomes[outcome] for outcome in Outcome], [1, 1, 0, 1, 0])
+        waiting.callback(Login(False))
+        logins.begin(CLIENT, ANN)
+        self.assertEqual([logins.outcomes[outcome] for outcome in Outcome], [1, 3, 1, 1, 0])
+
     def test_refused_credentials(self) -> None:
         """
         If the operator wants that, the line has the credentials.

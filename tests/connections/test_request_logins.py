@@ -172,6 +172,17 @@ class RememberedTests(RequestLoginCase):
         self.assertFalse(self.is_remembered())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_counted(self) -> None:
+        """
+        Each login counts by its outcome, also one that is remembered.
+        """
+        self.build(users(ann="secret"))
+        wrong = b'{"username":"ann","password":"guess"}'
+        right = b'{"username":"ann","password":"secret"}'
+        for credentials in (right, right, wrong):
+            self.decision(credentials)
+        self.assertEqual([self.logins.outcomes[outcome] for outcome in Outcome], [2, 1, 0, 0, 0])
+
     def test_off(self) -> None:
         """
         With 0 nothing is remembered.

@@ -66,6 +66,15 @@ class AdmissionTests(SynchronousTestCase):
             slots[0].leave()
             self.assertIsInstance(self.enter("192.0.2.2"), ConnectionSlot)
 
+    def test_figures(self) -> None:
+        """
+        The number of connections, and the limit.
+        """
+        self.admission(max_connections=3)
+        self.some("192.0.2.1", 2)
+        self.assertEqual((self.at.total, self.at.most), (2, 3))
+        self.assertIsNone(self.admission().most)
+
     def test_per_address(self) -> None:
         """
         maxConnectionsPerAddress counts each address by itself, whether they have logged in or not.

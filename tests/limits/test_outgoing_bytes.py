@@ -159,6 +159,16 @@ class WaitingTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(len(self.log), 2)
 
+    def test_closed(self) -> None:
+        """
+        The connections that are closed are counted.
+        """
+        one, two = self.outboxes("one", "two")
+        one.wait(801)
+        two.wait(801)
+        self.clock.advance(0)
+        self.assertEqual(self.outgoing.slow, 2)
+
     def test_some_more(self) -> None:
         """
         So many outboxes give up that the next byte does not exceed the limit again.

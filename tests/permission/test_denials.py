@@ -153,3 +153,16 @@ class DenialTests(RequesterTestCase):
             self.lines.last("info"),
             f"MESSAGE_DENIED | {self.shown_client('ann')}: EVENT EMIT of news is denied by the permission",
         )
+
+    def test_counted(self) -> None:
+        """
+        Denied requests and failed rules count by the request of the client, whether a line is written or not.
+        """
+        denials = Denials(self.permission)
+        check = Message(Topic.RECORD, RecordAction.READ, "a")
+        request = Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=("a", "b"))
+        denials.tell(False, check, self.connect(), part_of=request)
+        denials.tell(False, request, self.connect(), "b")
+        denials.tell(Failure(RuleError("no value")), check, self.connect())
+        self.assertEqual(denials.denied.named(), {"RECORD": {"SUBSCRIBECREATEANDREAD": 2}})
+        self.assertEqual(denials.failed.named(), {"RECORD": {"READ": 1}})

@@ -125,6 +125,25 @@ class PluginPermissionTests(RequesterTestCase):
         self.assertTrue(self.allows(self.given(lambda: later(True))))
         self.assertFalse(self.allows(self.given(lambda: later("yes"))))
 
+    def test_waits(self) -> None:
+        """
+        Decisions that are not there at once are counted with their time.
+        """
+
+        async def later() -> bool:
+            raise ValueError("no idea")
+
+        decided: Deferred[bool] = Deferred()
+        permission: Any = self.given(lambda: decided)
+        decision = permission.allows(EMIT, self.connect())
+        self.assertEqual(permission.waits.count, 0)
+        decided.callback(True)
+        self.assertIs(self.successResultOf(decision), True)
+        self.given(later)
+        self.failureResultOf(permission.allows(EMIT, self.connect()), RuleError)
+        self.assertEqual(permission.waits.count, 2)
+        self.assertTrue(self.allows(self.given(lambda: True)))
+
     def test_server(self) -> None:
         """
         It is not asked about requests of the server itself.

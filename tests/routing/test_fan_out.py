@@ -51,7 +51,7 @@ class FanOutTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.fan_out = FanOut(TurnBudget())
+        self.fan_out = FanOut(TurnBudget(), Topic.EVENT)
 
     def subscriber(self, *names: str, wire: FakeWire | None = None) -> FakeConnection:
         connection = FakeConnection(wire=wire)
@@ -112,7 +112,7 @@ class FanOutTests(SynchronousTestCase):
         it is flushed, after the frame was written to all.
         """
         budget = FlushedBudget(49)
-        self.fan_out = FanOut(budget)
+        self.fan_out = FanOut(budget, Topic.RECORD)
         wire = Sized()
         ann, bob = self.subscriber("news", wire=wire), self.subscriber("news", wire=wire)
         wire.size = 12
@@ -137,7 +137,7 @@ class FanOutTests(SynchronousTestCase):
             lambda fan_out: fan_out.publish_either(emit(), emit),
         ):
             budget = FlushedBudget(1 << 30)
-            self.fan_out = FanOut(budget)
+            self.fan_out = FanOut(budget, Topic.RECORD)
             wire = Sized()
             self.subscriber("news", wire=wire)
             wire.size = LARGE_FRAME_BYTES - 1
@@ -222,13 +222,36 @@ class FanOutTests(SynchronousTestCase):
         A large frame that is written for several connections is counted, unless its connection is closed.
         """
         budget = FlushedBudget(1 << 30)
-        self.fan_out = FanOut(budget)
+        self.fan_out = FanOut(budget, Topic.RECORD)
         ann = FakeConnection()
-        self.fan_out.write_shared(b"x" * LARGE_FRAME_BYTES, ann)
+        self.fan_out.write_shared(b"x" * LARGE_FRAME_BYTES, RecordAction.READ_RESPONSE, ann)
         self.assertEqual(
             (ann.take(), budget.limit - budget.room, budget.large),
             ([b"x" * LARGE_FRAME_BYTES], LARGE_FRAME_BYTES, True),
         )
         ann.close()
-        self.fan_out.write_shared(b"x", ann)
+        self.fan_out.write_shared(b"x", RecordAction.READ_RESPONSE, ann)
         self.assertEqual((ann.take(), budget.limit - budget.room), ([], LARGE_FRAME_BYTES))
+        self.assertEqual(self.fan_out.deliveries[RecordAction.READ_RESPONSE], 1)
+
+    def test_deliveries(self) -> None:
+        """
+        Each subscriber that is sent a message counts, by the action of the message that it is sent.
+        """
+        self.fan_out = FanOut(TurnBudget(), Topic.RECORD)
+        deliveries = self.fan_out.deliveries
+        ann, bob, _ = (self.subscriber("a", wire=FakeWire()) for _ in range(3))
+        patch = Message(Topic.RECORD, RecordAction.PATCH, "a", b"1", path="b", version=2)
+        self.fan_out.publish(patch)
+        self.fan_out.publish(patch, exclude=ann)
+        self.fan_out.publish(patch, exclude=FakeConnection())
+        self.assertEqual(deliveries[RecordAction.PATCH], 8)
+        self.fan_out.publish_to("a", Message(Topic.RECORD, RecordAction.DELETED, "a"), (ann, bob))
+        self.assertEqual(deliveries[RecordAction.DELETED], 1)
+        several = Message(Topic.RECORD, RecordAction.PATCH_MULTI, "a", version=3)
+        whole = Message(Topic.RECORD, RecordAction.UPDATE, "a", b"1", version=3)
+        ann.wire.patches_many = True
+        self.fan_out.publish_either(several, lambda: whole, exclude=bob)
+        self.assertEqual((deliveries[RecordAction.PATCH_MULTI], deliveries[RecordAction.UPDATE]), (1, 1))
+        self.fan_out.publish(Message(Topic.RECORD, RecordAction.PATCH, "other", b"1"))
+        self.assertEqual(sum(deliveries), 11)

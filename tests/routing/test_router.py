@@ -85,6 +85,20 @@ class RouterTests(RequesterTestCase):
         self.router().route(subscribe(*several, "a"), self.ann)
         self.assertEqual(self.service.handled[2:], [subscribe(*several, "a")])
 
+    def test_received(self) -> None:
+        """
+        Each request counts once, permitted or not, whatever way it takes.
+        """
+        self.service.authorizes_itself = frozenset({EventAction.UNSUBSCRIBE})
+        router = self.router(no=False)
+        router.route(emit("a"), self.ann)
+        router.route(emit("no"), self.ann)
+        router.route(subscribe("a", "no"), self.ann)
+        router.route(Message(Topic.EVENT, EventAction.UNSUBSCRIBE, names=("a",)), self.ann)
+        router.route(subscribe(*(f"n{number}" for number in range(6000))), self.ann)
+        router.route(Message(Topic.RPC, EventAction.EMIT, "a"), self.ann)
+        self.assertEqual(router.received.named(), {"EVENT": {"EMIT": 2, "SUBSCRIBE": 2, "UNSUBSCRIBE": 1}})
+
     def test_very_many_names(self) -> None:
         """
         Very many names are compared in steps, before the first is judged.

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreFull
-from dstwist.interfaces import IDoubtingCache, IEnumerableStore, IInstantStore, Record
+from dstwist.interfaces import ICountedCache, IDoubtingCache, IEnumerableStore, IInstantStore, Record
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.store.memory import MemoryStore
@@ -127,6 +127,20 @@ class LimitsTests(contract.StoreTestCase):
         self.result(store.set("b", 2, {}))
         self.result(store.set("d", 1, {}))
         self.assertEqual(self.names(store, "abcd"), "abd")
+
+    def test_figures(self) -> None:
+        """
+        Lookups count by whether there is a record, and so does the memory that the records take.
+        """
+        store = MemoryStore(max_bytes=1_000_000, kept=("firm/",))
+        verifyObject(ICountedCache, store)
+        self.assertEqual((store.hits, store.misses, store.weight, store.max_bytes), (0, 0, 0, 1_000_000))
+        for name in ("firm/a", "b"):
+            self.result(store.set(name, 1, {}))
+        for name in ("firm/a", "b", "b", "c", "firm/c"):
+            self.result(store.get(name))
+        self.assertEqual((store.hits, store.misses), (3, 2))
+        self.assertEqual(store.weight, size("firm/a", {}) + size("b", {}))
 
     def test_cache_forgets_bytes(self) -> None:
         """

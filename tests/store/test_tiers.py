@@ -160,6 +160,25 @@ class LoadTests(SynchronousTestCase):
             self.assertIn(f"no answer from the {where}", str(self.failureResultOf(found, StoreError).value))
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_times(self) -> None:
+        """
+        The time of each answer that is waited for is measured, also of one that fails or does not come. A cache that
+        answers at once is not measured.
+        """
+        late: Deferred[Record | None] = Deferred()
+        lookup = self.lookup(Store(c=Deferred()), Store(a=late, b=Record(1, {})))
+        found = lookup.load("a")
+        self.clock.advance(0.3)
+        late.callback(None)
+        self.assertIsNone(self.successResultOf(found))
+        self.successResultOf(lookup.load("b"))
+        cache, storage = lookup.reads[CACHE_TIER], lookup.reads[STORAGE_TIER]
+        self.assertEqual((cache.count, storage.count, storage.total), (0, 1, 0.3))
+        found = lookup.load("c")
+        self.clock.advance(self.settings.cache_retrieval_timeout)
+        self.failureResultOf(found, TierError)
+        self.assertEqual((cache.count, cache.total), (1, self.settings.cache_retrieval_timeout))
+
 
 class TieredStoreTests(SynchronousTestCase):
     """

@@ -132,7 +132,7 @@ def refused(
     @param denials: logs the refusal; C{None} if it was not the permission that refused.
     """
     if denials is not None:
-        denials.tell(decision, Message(_RECORD, check, name), sender)
+        denials.tell(decision, Message(_RECORD, check, name), sender, part_of=message)
     error = "MESSAGE_PERMISSION_ERROR" if isinstance(decision, Failure) else "MESSAGE_DENIED"
     answer = message.error(error, name)
     if sender.dialect.names_inner_checks:

@@ -25,7 +25,7 @@ loaded again for them: L{RecordQueue.failed}.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -118,7 +118,7 @@ class RecordQueue:
         self._refuse = refuse
         self._limit = settings.max_queued_requests
         self._queues: dict[str, _Queue] = {}
-        self.busy: Container[str] = self._queues
+        self.busy: Collection[str] = self._queues
         pending = PendingBytes(settings.max_pending_bytes, budget)
         self._charge = pending.charge
         self._discharge = pending.discharge

@@ -145,7 +145,7 @@ class RecordReader:
             frame = wire.encode(answers.read_response(name, record))
             self._large[wire] = record.json, name, record.version, frame
         if frame:
-            self._subscriptions.write_shared(frame, sender)
+            self._subscriptions.write_shared(frame, RecordAction.READ_RESPONSE, sender)
 
     # -- subscribing
 

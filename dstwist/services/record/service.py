@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -99,6 +99,20 @@ _READS = frozenset(
         RecordAction.SUBSCRIBECREATEANDREAD,
     )
 )
+
+
+class RecordLoad(NamedTuple):
+    """
+    How much a record service has to do.
+
+    @ivar busy: records of which a request is being served.
+    @ivar unanswered: writes that the storage has not answered, or the cache if there is no storage.
+    @ivar unresolved: records whose last write is unresolved.
+    """
+
+    busy: int
+    unanswered: int
+    unresolved: int
 
 
 @implementer(IWriteService)
@@ -244,6 +258,12 @@ class RecordService:
     def _count_writes(self) -> ArbiterFigures:
         refusals, unresolved = self._store.refusals, self._reconciliation
         return ArbiterFigures(refusals.refusals, refusals.most, len(unresolved), unresolved.added, self._tiers.fences)
+
+    def load(self) -> RecordLoad:
+        """
+        How much there is to do at this moment.
+        """
+        return RecordLoad(len(self._queue.busy), self._store.unanswered, len(self._reconciliation))
 
     def stop(self) -> Deferred[None]:
         """

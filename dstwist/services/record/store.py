@@ -120,6 +120,12 @@ class RecordStore:
         # The writes that the storage has not answered.
         self._commits: Deadlines[Commit | AwaitedCommit] = Deadlines(settings.write_timeout, clock, self._late)
         self._on_answer = self._answered
+        self._times = tiers.writes
+        self._seconds = tiers.seconds
+        # One of the writes that the storage has not answered, whose time is measured, and when it began. To measure all
+        # of them would take too long.
+        self._measured: Commit | AwaitedCommit | None = None
+        self._measured_since = 0.0
         self.comparisons: dict[str, Comparison] = {}
         self.refusals = RefusalCounts()
 
@@ -143,6 +149,13 @@ class RecordStore:
         The comparison of the arbiter of a record; C{None} if that arbiter does not go back.
         """
         return self.comparisons.get(self._arbiter(name)[1]) if self.comparisons else None
+
+    @property
+    def unanswered(self) -> int:
+        """
+        How many writes of L{begin} have no answer.
+        """
+        return len(self._commits)
 
     def stop(self) -> None:
         """
@@ -287,6 +300,8 @@ class RecordStore:
                 commit.done(commit, error, None)
                 return
         self._commits.add(commit)
+        if self._measured is None:
+            self._measured, self._measured_since = commit, self._seconds()
         try:
             self._submit(commit.name, expected, commit.record, changes, self._on_answer, commit)
         except Exception as problem:
@@ -296,6 +311,8 @@ class RecordStore:
         """
         The arbiter has written the record, or has refused or failed.
         """
+        if commit is self._measured:
+            self._measure()
         if not self._commits.remove(commit):
             return  # Its time was up.
         if error is not None:
@@ -312,7 +329,16 @@ class RecordStore:
                 lambda _: commit.done(commit, None, found), lambda failure: commit.done(commit, failure.value, None)
             )
 
+    def _measure(self) -> None:
+        """
+        The write whose time is measured has an answer, or no more time.
+        """
+        self._measured = None
+        self._times[self._submit_tier].observe(self._seconds() - self._measured_since)
+
     def _late(self, commit: Commit | AwaitedCommit) -> None:
+        if commit is self._measured:
+            self._measure()
         self._failed(commit, self._write_timeout)
 
     def _failed(self, commit: Commit | AwaitedCommit, reason: Exception | float) -> None:
@@ -344,12 +370,16 @@ class RecordStore:
 
     async def _write(self, name: str, tier: str, answer: Deferred[Any], action: RecordAction) -> Any:
         reason: Exception | float
+        begin = None if answer.called else self._seconds()
         try:
             return await within(answer, self._write_timeout, self._clock)
         except TimeoutError:
             reason = self._write_timeout
         except Exception as error:
             reason = error
+        finally:
+            if begin is not None:
+                self._times[tier].observe(self._seconds() - begin)
         problem = self._write_failed(name, action, tier, reason)
         raise problem from (reason if isinstance(reason, Exception) else None)
 

@@ -130,6 +130,13 @@ class RpcService:
             subscriptions.bound_names(partial(directory.has_room, PROCEDURE), directory.most_bytes)
             subscriptions.use_subjects(self._remote_providers.provided)
 
+    @property
+    def running(self) -> int:
+        """
+        How many calls wait for their answers.
+        """
+        return len(self._calls.accepting) + len(self._calls.answering)
+
     def handle(self, message: Message, sender: IRequester) -> None:
         # No default: the codecs let through only what a client may send.
         self._actions[message.action](message, sender)

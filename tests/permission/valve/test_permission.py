@@ -14,6 +14,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.errors import ConfigError, RuleError
 from dstwist.interfaces import IPermission, Record
+from dstwist.permission.valve.permission import MEASURED_SHARE
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.router import Router
@@ -316,6 +317,26 @@ class ReplaceTests(PermissionCase):
         self.records.arrive()
         assert isinstance(decision, Deferred)
         self.assertIs(self.successResultOf(decision), True)
+
+    def test_figures(self) -> None:
+        """
+        Rules that are evaluated count, and so do decisions that wait. The time of some of them is measured.
+        """
+        permission = self.permission("record", "read", "_('a') === null", load=self.records.later)
+        decisions: list[Any] = [permission.allows(read(), self.ann) for _ in range(2 * MEASURED_SHARE)]
+        self.assertEqual((permission.evaluated, permission.times.count), (2 * MEASURED_SHARE, 2))
+        self.assertEqual(permission.waits.count, 0)
+        self.records.arrive()
+        self.assertEqual([self.successResultOf(decision) for decision in decisions], [True] * 2 * MEASURED_SHARE)
+        self.assertEqual(permission.waits.count, 2 * MEASURED_SHARE)
+
+    def test_figures_constant(self) -> None:
+        """
+        A rule that is always true is not evaluated.
+        """
+        permission = self.permission("record", "read", True)
+        permission.allows(read(), self.ann)
+        self.assertEqual(permission.evaluated, 0)
 
     def test_none_left(self) -> None:
         """

@@ -136,3 +136,32 @@ class RecordStoreTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(self.tiers.load("a")), Record(2, {"member": False}))
         self.run_now(self.store.load("a"))
         self.assertNotIn("a", self.tiers.unresolved)
+
+    def test_times(self) -> None:
+        """
+        The time of writes is measured, also of those that fail or have no answer. Of the writes to a store with
+        callbacks, one at a time is measured. A store that answers at once is not measured, unless it has callbacks.
+        """
+        self.run_now(self.store.commit("a", None, Record(1, {})))
+        times = self.tiers.writes
+        self.assertEqual((times["storage"].count, times["cache"].count), (0, 0))
+        self.storage.delay = 0.25
+        works = [Deferred.fromCoroutine(self.store.commit(name, None, Record(1, {}))) for name in "bc"]
+        self.clock.advance(0.25)
+        for work in works:
+            self.assertIsNone(self.successResultOf(work))
+        self.assertEqual((times["storage"].count, times["storage"].total), (2, 0.5))
+
+        self.storage = FakeCallbackStore(self.clock)
+        self.make_store(RecordSettings())
+        storage = self.tiers.writes["storage"]
+        self.storage.delay = 0.25
+        works = [Deferred.fromCoroutine(self.store.commit(name, None, Record(1, {}))) for name in "bcd"]
+        self.assertEqual(self.store.unanswered, 3)
+        self.clock.advance(0.25)
+        self.assertEqual((storage.count, storage.total, self.store.unanswered), (1, 0.25, 0))
+        self.storage.delay = 20.0
+        late = Deferred.fromCoroutine(self.store.commit("e", None, Record(1, {})))
+        self.clock.advance(10.0)
+        self.failureResultOf(late, RecordError)
+        self.assertEqual((storage.count, storage.total), (2, 10.25))
