@@ -28,7 +28,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: help run install valve-diff test check unit e2e clients old-clients soak crash-test chaos restart-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs redis schema
+.PHONY: promtool help run install valve-diff test check unit e2e clients old-clients soak crash-test chaos restart-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs redis schema
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -38,7 +38,7 @@ run: install  ## install into .venv and start the server in the foreground, data
 
 install: $(RUN_READY)  ## make .venv with dstwist in it
 
-test: $(TEST_READY) node redis $(NODE_SERVER_READY)  ## everything: install what tests need, the checks, all tests
+test: $(TEST_READY) node redis promtool $(NODE_SERVER_READY)  ## everything: install what tests need, the checks, all tests
 	@$(TRIAL) --beside "$(MAKE) check" tests
 
 check: $(TEST_READY)  ## ruff (lint and format) and mypy
@@ -49,7 +49,7 @@ check: $(TEST_READY)  ## ruff (lint and format) and mypy
 	if [ -n "$$failed" ]; then echo "Checks failed:$$failed" >&2; exit 1; fi; \
 	echo "Checks passed: ruff check, ruff format, mypy"
 
-unit: $(TEST_READY) redis  ## all tests that need neither a network nor Node.js
+unit: $(TEST_READY) redis promtool  ## all tests that need neither a network nor Node.js
 	@$(TRIAL) --exclude tests.e2e tests
 
 e2e: $(TEST_READY) node redis $(NODE_SERVER_READY)  ## the official JavaScript clients against a running server
@@ -113,7 +113,7 @@ fuzz: $(TEST_READY)  ## look for input that breaks something, FUZZ_SECONDS (600)
 		echo "Without atheris, which is not to be had here: at random." >&2
 	@PYTHONPATH=$(CURDIR) $(BIN)/python -m fuzz --seconds $(or $(FUZZ_SECONDS),600)
 
-coverage: $(TEST_READY) redis  ## unit tests, and which lines of dstwist they run
+coverage: $(TEST_READY) redis promtool  ## unit tests, and which lines of dstwist they run
 	@PYTHONPATH=$(CURDIR) COVERAGE_FILE=$(CURDIR)/.coverage $(BIN)/coverage run --branch --source dstwist \
 		tools/run_tests.py --jobs 1 --exclude tests.e2e tests
 	@$(BIN)/coverage report --skip-covered --show-missing
@@ -129,6 +129,9 @@ node: $(NODE_READY)
 
 redis:
 	@tools/ensure.sh redis
+
+promtool:
+	@tools/ensure.sh promtool
 
 clean:  ## remove everything made here, but not .data
 	rm -rf $(VENV) .clients .schema $(E2E)/node_modules $(NODE_SERVER)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -32,9 +32,13 @@ from dstwist.config.settings import Settings
 from dstwist.connections.login import Logins
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.connections.users import UserRegistry
+from dstwist.counters.log_lines import LineCounts
 from dstwist.dependencies import Dependencies, Dependency
 from dstwist.endpoints import endpoints_for
 from dstwist.errors import ConfigError
+from dstwist.figures.monitoring import Monitoring
+from dstwist.figures.node_parts import NodeParts
+from dstwist.figures.reactor_lag import ReactorLag
 from dstwist.http_api.charges import Charges
 from dstwist.http_api.handlers import ApiParts
 from dstwist.http_api.rates import RequestRates
@@ -59,6 +63,7 @@ from dstwist.plugins.hosting import Plugins
 from dstwist.reload.on_sighup import Reloads
 from dstwist.routing.router import Router
 from dstwist.scheduling.clocks import steady_clock, steady_time, wall_time
+from dstwist.scheduling.turns import Turns
 from dstwist.services.topics import TopicBuilder
 from dstwist.startup_checks import (
     tell_of_open_files,
@@ -86,6 +91,7 @@ class Node(NodeService):
     @ivar factory: the factory of all connections.
     @ivar http: the ports, and the requests that are no WebSockets.
     @ivar web_sockets: by path, the factory of the WebSockets that the connections become.
+    @ivar monitoring: the figures of the node, and the monitors that read them.
     @ivar reloads: the parts that L{reload} reads again.
     @ivar drain: sends the clients away in small groups: C{drain.begin(seconds)}.
     @ivar request_logins: decides on logins of single requests. Requesters without a connection log in by
@@ -174,7 +180,16 @@ class Node(NodeService):
         )
         clients, self.web_sockets = web_sockets.build_factories()
         figures = Counting(self.web_sockets, self._users, topics, stores.cache, cluster)
-        self._hub = hub = Hub(router, user_rates, reactor, self.request_logins, self.kick, figures.count, label)
+        self._hub = hub = Hub(
+            router,
+            user_rates,
+            reactor,
+            self.request_logins,
+            self.kick,
+            figures.count,
+            lambda: self.monitoring.values(),
+            label,
+        )
         self.api = Api(hub, hub.server)
         administered = AdminParts(
             settings,
@@ -196,6 +211,29 @@ class Node(NodeService):
             label,
         )
         self._admin = build_admin(settings.admin, data_dir, all_commands(administered), reactor, label)
+        self.monitoring = Monitoring(
+            settings.monitoring,
+            NodeParts(
+                summary=hub.figures,
+                not_ready=self.not_ready,
+                turns=Turns.of(reactor),
+                admission=admission,
+                endpoints=web_sockets.endpoints,
+                request_logins=self.request_logins,
+                router=router,
+                denials=denials,
+                permission=self._permission,
+                topics=topics,
+                tiers=tiers,
+                outgoing=outgoing,
+                incoming=web_sockets.incoming,
+                lines=LineCounts(),
+                lag=ReactorLag(reactor),
+                cluster=cluster,
+            ),
+            reactor,
+            label,
+        )
         rate = settings.limits.max_connection_rate
         accept_rate = None if rate is None else AcceptRate(rate, ports.listening, reactor)
         self.http = http = HttpSide(
@@ -215,7 +253,7 @@ class Node(NodeService):
                 label,
             ),
             self.not_ready,
-            (),
+            self.monitoring.routes,
             reactor,
         )
         self.factory = http.factory
@@ -319,6 +357,7 @@ class Node(NodeService):
                 return self.reloads.run_section(section)
 
         return [
+            Watcher(self.monitoring.start, self.monitoring.stop),
             *(Watcher(partial(certificate.start, reactor), certificate.stop) for certificate in self._certificates),
             Watcher(partial(rules.start, partial(run, "permission")), rules.stop),
             Watcher(partial(logins.start, partial(run, "auth")), logins.stop),
@@ -376,6 +415,12 @@ class Node(NodeService):
     def _departed(self, connection: IRequester) -> None:
         if connection.user is not None:
             self._authenticator.departed(connection.user)
+
+    def log_figures(self) -> None:
+        """
+        Write a report of deepstream's monitoring to the log: the counts since the last one of this method.
+        """
+        self.monitoring.log_report()
 
     @property
     def settings(self) -> Settings:

@@ -41,6 +41,7 @@ OF_THE_OPERATOR = {
     "limits/log_lines.py",
     "client_side.py",
     "connections/client_drain.py",
+    "figures/log_monitor.py",
     "dependencies.py",
     "lifecycle.py",
     "process/log_file.py",

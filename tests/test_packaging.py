@@ -77,8 +77,11 @@ class WheelTests(SynchronousTestCase):
             commands = wheel.read(entry_points).decode("utf-8")
         files = (path for kind in ("*.py", "*.lua", "*.json") for path in (CHECKOUT / "dstwist").rglob(kind))
         modules = {str(path.relative_to(CHECKOUT)) for path in files}
-        (unit,) = (name for name in names if name.endswith(".data/data/share/dstwist/dstwist.service"))
-        self.assertEqual(names, modules | {"twisted/plugins/dstwist_plugin.py", unit})
+        shared = {found[1] for name in names if (found := re.match(r"[^/]+\.data/data/share/dstwist/(.+)", name))}
+        files_to_share = {"dstwist.service", "prometheus/alerts.yml", "prometheus/scrape.yml", "grafana/dstwist.json"}
+        self.assertEqual(shared, files_to_share)
+        others = {name for name in names if ".data/data/share/dstwist/" not in name}
+        self.assertEqual(others, modules | {"twisted/plugins/dstwist_plugin.py"})
         self.assertIn("dstwist = dstwist.__main__:main", commands)
 
     def test_packages(self) -> None:

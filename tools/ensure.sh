@@ -5,6 +5,7 @@
 #   tools/ensure.sh python COMMAND   COMMAND is new enough and can make virtual environments
 #   tools/ensure.sh node             Node.js and npm are there
 #   tools/ensure.sh redis            redis-server is there; no Redis runs because of it
+#   tools/ensure.sh promtool         promtool, which checks files for Prometheus, is there or in .clients/promtool
 set -euo pipefail
 
 OLDEST_PYTHON='(3, 11)'
@@ -77,7 +78,25 @@ redis)
     version=$(redis-server --version | sed -E 's/.* v=([0-9]+)\..*/\1/')
     [ "$version" -ge $OLDEST_REDIS ] || fail "The tests need Redis $OLDEST_REDIS or newer; this is $(redis-server --version)."
     ;;
+promtool)
+    own=.clients/promtool
+    if ! command -v promtool >/dev/null && [ ! -x $own/usr/bin/promtool ]; then
+        # The package would start a Prometheus, and have it start with the machine. One program of it is enough.
+        command -v apt-get >/dev/null || fail "Missing: promtool. There is no apt-get here, so please install it yourself."
+        echo "Fetching promtool of the package prometheus with apt-get ..."
+        rm -rf $own
+        mkdir -p $own
+        (
+            root=()
+            [ "$(id -u)" = 0 ] || root=(sudo)
+            cd $own
+            apt-get download -qq prometheus >/dev/null 2>&1 ||
+                { "${root[@]}" apt-get update -qq && apt-get download -qq prometheus >/dev/null; }
+        ) && dpkg --fsys-tarfile $own/prometheus_*.deb | tar -x -C $own ./usr/bin/promtool && rm $own/prometheus_*.deb ||
+            fail "Could not fetch promtool; see above."
+    fi
+    ;;
 *)
-    fail "usage: $0 which-python | python COMMAND | node | redis"
+    fail "usage: $0 which-python | python COMMAND | node | redis | promtool"
     ;;
 esac

@@ -92,7 +92,7 @@ class Names:
         return {"version": record.version, "data": plain(record.content)} if with_data else {"version": record.version}
 
     def _provider(self, topic: Topic, name: str) -> Registration | None:
-        for listeners in self._parts.topics.listeners:
+        for listeners in self._parts.topics.listeners.values():
             if listeners.topic is topic:
                 return listeners.provider_of(name)
         return None
@@ -146,6 +146,6 @@ class Names:
         return Deferred.fromCoroutine(make_page("patterns", self._registrations(), key, row, parameters, self._turns))
 
     def _registrations(self) -> Iterator[tuple[Topic, Registration]]:
-        for listeners in self._parts.topics.listeners:
+        for listeners in self._parts.topics.listeners.values():
             for registration in listeners.registrations():
                 yield listeners.topic, registration

@@ -129,6 +129,16 @@ class Api:
         self._only_server()
         return self._hub.figures()
 
+    def metrics(self) -> dict[str, float]:
+        """
+        The metrics of the node, as it gives them to Prometheus: each value by its name and its labels.
+
+        @raise MessageDenied: this is not the handle of the server.
+        @raise HandleClosed: the node has stopped.
+        """
+        self._only_server()
+        return self._hub.metrics()
+
     def _only_server(self) -> None:
         if not self._handle.identity.is_server:
             raise make_error("MESSAGE_DENIED", self.user, "only the server itself may do this, with node.api")

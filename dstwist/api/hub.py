@@ -40,6 +40,7 @@ class Hub:
     @ivar kick_user: closes the connections of a user, and the handles that have logged in as the user.
     @param rates: the limits that all requesters of a user share.
     @param count: gives the figures of the node, from the number of open handles.
+    @param metrics: gives the metrics of the node.
     @param node: the label of the node, for logs.
     """
 
@@ -53,6 +54,7 @@ class Hub:
         logins: RequestLogins,
         kick: Callable[[str, str], int],
         count: Callable[[int], Figures],
+        metrics: Callable[[], dict[str, float]],
         node: str = "",
     ) -> None:
         self._router = router
@@ -61,6 +63,7 @@ class Hub:
         self._clock = clock
         self.kick_user = kick
         self._count = count
+        self.metrics = metrics
         self._handles: dict[Handle, None] = {}
         # Those of users who have logged in, by user.
         self._logged_in: dict[str, dict[Handle, None]] = {}

@@ -26,7 +26,7 @@ L{dstwist.config.permission}    C{permission}
 L{dstwist.config.stores}        C{cache}, C{storage}; L{dstwist.config.redis}: a Redis
 L{dstwist.config.plugins}       C{plugins}
 L{dstwist.config.cluster}       C{clusterNode}, C{cluster}
-L{dstwist.config.unsupported}   C{monitoring}
+L{dstwist.config.monitoring}    C{monitoring}
 ==============================  ==================================================
 """
 

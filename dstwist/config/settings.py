@@ -42,6 +42,7 @@ from dstwist.config.fields import (
 from dstwist.config.file import Reading, join
 from dstwist.config.http_server import HttpSettings, read_http
 from dstwist.config.limits import LimitSettings
+from dstwist.config.monitoring import MonitorSettings, read_monitoring
 from dstwist.config.permission import PermissionSettings, read_permission
 from dstwist.config.plugins import PluginSettings, read_plugins
 from dstwist.config.redis import RedisBusSettings
@@ -53,7 +54,6 @@ from dstwist.config.stores import (
     read_cache,
     read_storage,
 )
-from dstwist.config.unsupported import read_monitoring
 from dstwist.config.values import (
     LOG_LEVELS,
     generate_uid,
@@ -280,8 +280,8 @@ class Settings:
     storage: StorageSettings = option(read_storage, DefaultStorage)
     # The logger.
     logger: LoggerOptions = option(_read_logger, LoggerOptions)
-    # Where the server would report its counters.
-    monitoring: tuple[str, ...] = option(read_monitoring, ("none",))
+    # Where operators read the figures of the server.
+    monitoring: tuple[MonitorSettings, ...] = option(read_monitoring, ())
     # The bus between the nodes of a cluster. None: there is only this node.
     cluster_node: RedisBusSettings | None = option(read_cluster_node, None)
     # Times and limits of a cluster. An addition of dstwist.

@@ -66,7 +66,7 @@ class Server(Service):
         # Why the server ends without a request to stop.
         self._reason: str | None = None
         node.on_fatal_error(self._lost)
-        self.signals = Signals(reactor, self._reload, self._stop, self.quit, reopen)
+        self.signals = Signals(reactor, self._reload, self._stop, self.quit, reopen, node.log_figures)
 
     # -- the life of a service
 

@@ -6,7 +6,7 @@ signal              before the server is ready    after that
 ==================  ============================  ==================================================================
 SIGHUP              remembered                    the configuration is read again
 SIGUSR1             remembered                    the log file is reopened
-SIGUSR2             ignored                       ignored
+SIGUSR2             ignored                       the figures are written to the log
 SIGTERM, SIGINT     ends a process that has       the first one stops the server in order, with exit status 0. Others
                     opened nothing; later as      within a second are ignored: a service manager and a terminal may both
                     on the right                  send one. A later one ends the process at once
@@ -31,7 +31,7 @@ _held: set[int] = set()
 
 def hold() -> None:
     """
-    Remember the signals that the server acts on when it is ready, and ignore SIGUSR2.
+    Remember the signals that the server acts on when it is ready, and ignore SIGUSR2 until then.
 
     SIGINT ends the process as SIGTERM does, without the traceback of a C{KeyboardInterrupt}.
     """
@@ -62,6 +62,7 @@ class Signals:
     @param stop: stops the server; called with the name of the signal.
     @param quit: ends the process at once, with a status.
     @param reopen: functions that reopen the log file.
+    @param log_figures: writes the figures to the log.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Signals:
         stop: Callable[[str], object],
         quit: Callable[[int], object],
         reopen: Sequence[Callable[[], object]],
+        log_figures: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reactor = reactor
@@ -78,6 +80,7 @@ class Signals:
         self._stop = stop
         self._quit = quit
         self._reopen = reopen
+        self._log_figures = log_figures
         self._clock = clock
         self._stopping_since: float | None = None
 
@@ -94,6 +97,7 @@ class Signals:
         """
         signal.signal(signal.SIGHUP, self.on_reload)
         signal.signal(signal.SIGUSR1, self.on_reopen)
+        signal.signal(signal.SIGUSR2, self.on_figures)
         for number, handler in ((signal.SIGUSR1, self.on_reopen), (signal.SIGHUP, self.on_reload)):
             if number in _held:
                 _held.discard(number)
@@ -106,6 +110,9 @@ class Signals:
     def on_reopen(self, number: int, frame: object) -> None:
         for reopen in self._reopen:
             self._reactor.callFromThread(reopen)
+
+    def on_figures(self, number: int, frame: object) -> None:
+        self._reactor.callFromThread(self._log_figures)
 
     def on_stop(self, number: int, frame: object) -> None:
         now = self._clock()

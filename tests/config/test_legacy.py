@@ -356,7 +356,6 @@ class ShippedTests(ConfigCase):
             ("plugins: [{name: x}]", "plugins"),
             ("plugins: {x: {path: ./y, options: text}}", "plugins.x.options"),
             ("plugins: {x: {path: ./y, optoins: text}}", "plugins.x.optoins"),
-            ("monitoring: {type: http, options: {url: /m, headerKye: k}}", "monitoring"),
             ("locks: {options: {holdTimeuot: 1}}", "locks.options.holdTimeuot"),
             ("telemetry: {options: {enabeld: true}}", "telemetry.options.enabeld"),
             (

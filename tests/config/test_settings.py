@@ -16,7 +16,19 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.config import admin, auth, cluster, endpoints, file, limits, permission, settings, stores, users
+from dstwist.config import (
+    admin,
+    auth,
+    cluster,
+    endpoints,
+    file,
+    limits,
+    monitoring,
+    permission,
+    settings,
+    stores,
+    users,
+)
 from dstwist.config import http_server as http
 from dstwist.config.auth import OpenSettings, WebhookSettings
 from dstwist.config.fields import key_of
@@ -230,7 +242,7 @@ class DocumentationTests(SynchronousTestCase):
         """
         text = DOCUMENTATION.read_text() + DOCUMENTATION.with_name("redis.rst").read_text()
         words = set(re.findall(r"\w+", " ".join(re.findall(r"``(.*?)``", text))))
-        modules = (settings, admin, cluster, endpoints, permission, auth, http, limits, stores, users)
+        modules = (settings, admin, cluster, endpoints, permission, auth, http, limits, monitoring, stores, users)
         sections = [value for module in modules for value in vars(module).values()]
         for cls in filter(dataclasses.is_dataclass, sections):
             for field in dataclasses.fields(cls):

@@ -14,7 +14,7 @@ from tests.e2e.raw import RawClient
 from tests.e2e.scenario import GENERATIONS, Scenario, certificates, scratch_directory
 from tests.e2e.server import PATIENCE, Server
 
-# What the operator's own code would do: here, on SIGUSR2.
+# What the operator's own code would do: here, on SIGRTMIN.
 KICK = """
 import signal
 from twisted.internet import reactor
@@ -22,7 +22,7 @@ from dstwist.node import Node
 start = Node.start
 def start_and_kick(node):
     kick = lambda *signal: reactor.callFromThread(node.kick, "ann", "please leave")
-    signal.signal(signal.SIGUSR2, kick)
+    signal.signal(signal.SIGRTMIN, kick)
     return start(node)
 Node.start = start_and_kick
 """
@@ -211,7 +211,7 @@ class LimitTests(AdmissionScenario):
         clients = [self.user(generation, server, "ann") for generation in GENERATIONS]
         for client, generation in zip(clients, GENERATIONS, strict=True):
             client.tolerate_error({"v2": "connectionError", "v7": "CONNECTION_ERROR"}[generation])
-        os.kill(server.pid, signal.SIGUSR2)
+        os.kill(server.pid, signal.SIGRTMIN)
         server.wait_for_line("KICKED | ann (127.0.0.1, /deepstream", len(clients))
         for client in clients:
             client.wait_for_report(2, "state", state="OPEN")
@@ -236,7 +236,7 @@ class LimitTests(AdmissionScenario):
         users.write_text("bob: {password: right}\n")
         os.kill(server.pid, signal.SIGHUP)
         server.wait_for_line("RELOAD | auth: 1 users")
-        os.kill(server.pid, signal.SIGUSR2)
+        os.kill(server.pid, signal.SIGRTMIN)
         server.wait_for_line("AUTH_UNSUCCESSFUL", len(clients))
         for client in clients:
             client.sleep(500)

@@ -34,6 +34,7 @@ class FakeNode:
         self.port_problem: str | None = None
         self.fails_at_once: str | None = None
         self.reloads = 0
+        self.reports = 0
         self.started: Deferred[None] = Deferred()
         self.stopped: Deferred[None] = Deferred()
 
@@ -53,6 +54,9 @@ class FakeNode:
         if not self.started.called:
             self.started.errback(StoppedError("stopped"))
         return self.stopped
+
+    def log_figures(self) -> None:
+        self.reports += 1
 
     def reload(self) -> bool:
         self.reloads += 1
@@ -235,6 +239,13 @@ class ServerTests(SynchronousTestCase):
         server.signals.on_stop(15, None)
         self.assertEqual(self.quits, [143])
         self.assertFalse(self.pid_file.exists())
+
+    def test_figures(self) -> None:
+        """
+        On SIGUSR2 the node writes its figures to the log.
+        """
+        self.start().signals.on_figures(1, None)
+        self.assertEqual(self.node.reports, 1)
 
     def test_reload(self) -> None:
         """

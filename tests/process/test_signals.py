@@ -32,6 +32,7 @@ class SignalTests(SynchronousTestCase):
             lambda name: self.calls.append(name),
             lambda status: self.calls.append(status),
             [lambda: self.calls.append("reopen")],
+            lambda: self.calls.append("figures"),
             lambda: self.now,
         )
 
@@ -68,6 +69,7 @@ class SignalTests(SynchronousTestCase):
         self.signals.take_all()
         self.assertEqual(self.get(signal.SIGHUP), ["reload"])
         self.assertEqual(self.get(signal.SIGUSR1), ["reopen"])
+        self.assertEqual(self.get(signal.SIGUSR2), ["figures"])
 
     def test_stop(self) -> None:
         """
