@@ -2,7 +2,7 @@
 Answers the HTTP requests of monitors: C{monitoring: {type: http}} and C{{type: prometheus}}.
 
 A request needs the header of the monitor, unless the configuration says otherwise. Without it the answer is that of a
-path that does not exist, so a client does not learn that there are figures.
+path that does not exist.
 """
 
 from __future__ import annotations

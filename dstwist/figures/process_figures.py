@@ -44,11 +44,10 @@ def _start_time() -> float | None:
         with open("/proc/self/stat", "rb") as file:
             # The name of the program, in parentheses, may contain spaces.
             ticks = int(file.read().rpartition(b")")[2].split()[19])
-        with open("/proc/uptime", "rb") as file:
-            uptime = float(file.read().split()[0])
     except OSError:
         return None
-    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
+    # The file counts from the start of the system. So does this clock; AppArmor may hide /proc/uptime.
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 #: It must not change when the clock of the system is corrected.
