@@ -211,6 +211,7 @@ class Node(NodeService):
             label,
         )
         self._admin = build_admin(settings.admin, data_dir, all_commands(administered), reactor, label)
+        charges = Charges(settings.limits.max_http_bytes)
         self.monitoring = Monitoring(
             settings.monitoring,
             NodeParts(
@@ -227,6 +228,7 @@ class Node(NodeService):
                 tiers=tiers,
                 outgoing=outgoing,
                 incoming=web_sockets.incoming,
+                charges=charges,
                 lines=LineCounts(),
                 lag=ReactorLag(reactor),
                 cluster=cluster,
@@ -246,7 +248,7 @@ class Node(NodeService):
                 router,
                 self.request_logins,
                 RequestRates(user_rates, reactor),
-                Charges(settings.limits.max_http_bytes),
+                charges,
                 frozenset(topics.by_topic),
                 settings.http.max_message_size,
                 reactor,

@@ -77,6 +77,9 @@ METRICS = (
     Metric("dstwist_max_outgoing_bytes", GAUGE, "The most bytes that may wait for all clients together."),
     Metric("dstwist_slow_consumers_total", COUNTER, "Connections that were closed because the client did not read."),
     Metric("dstwist_incoming_bytes", GAUGE, "Bytes of messages that have not arrived whole."),
+    Metric(
+        "dstwist_http_bytes", GAUGE, "Estimated memory of the requests to the HTTP API that are being served, in bytes."
+    ),
     Metric("dstwist_pending_bytes", GAUGE, "Bytes of requests and calls that wait."),
     Metric("dstwist_subscription_bytes", GAUGE, "Estimated memory of all subscriptions, in bytes."),
     Metric("dstwist_registry_entries", GAUGE, "Names, patterns, users and so on that this node knows.", ("registry",)),

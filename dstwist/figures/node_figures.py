@@ -78,6 +78,7 @@ def _collect_messages(samples: Samples, parts: NodeParts) -> None:
     samples.add("dstwist_max_outgoing_bytes", parts.outgoing.most)
     samples.add("dstwist_slow_consumers_total", parts.outgoing.slow)
     samples.add("dstwist_incoming_bytes", parts.incoming.held)
+    samples.add("dstwist_http_bytes", parts.charges.used)
     samples.add("dstwist_pending_bytes", parts.topics.pending_bytes.used)
     samples.add("dstwist_subscription_bytes", parts.topics.subscription_bytes.used)
     for registry, count in count_states(parts).items():

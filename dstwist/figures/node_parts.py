@@ -13,6 +13,7 @@ from dstwist.connections.endpoint import EndpointContext
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.counters.log_lines import LineCounts
 from dstwist.figures.reactor_lag import ReactorLag
+from dstwist.http_api.charges import Charges
 from dstwist.interfaces import IPermission
 from dstwist.limits.admission import Admission
 from dstwist.limits.outgoing_bytes import OutgoingBytes
@@ -47,6 +48,7 @@ class NodeParts:
     tiers: TieredStore
     outgoing: OutgoingBytes
     incoming: Incoming
+    charges: Charges
     lines: LineCounts
     lag: ReactorLag
     cluster: ClusterNode | None

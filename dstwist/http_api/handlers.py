@@ -275,8 +275,8 @@ class HttpApi:
         charge = self._parts.charges.enter(weigh_json(request.body))
         if charge is None:
             _log.warn(
-                "LIMIT_EXCEEDED | maxHttpBytes: the requests under way take {size} bytes, a request of {client} is "
-                "refused",
+                "LIMIT_EXCEEDED | {limit}: the requests under way take {size} bytes, a request of {client} is refused",
+                limit="maxHttpBytes",
                 size=self._parts.charges.used,
                 event="LIMIT_EXCEEDED",
                 **about(request.client),
