@@ -15,6 +15,7 @@ from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
 import dstwist
+from dstwist import log
 from dstwist.log import (
     Logger,
     OperatorLogger,
@@ -185,6 +186,8 @@ class LoggerTests(SynchronousTestCase):
         A line counts for its node. A line of no node counts for the node that started last.
         """
         counted: list[str] = []
+        # Other tests may have nodes that run.
+        self.patch(log, "_counters", [])
         for node in ("one", "two"):
             self.enterContext(counting(counted, node))
         self._log.warn("warn", node="one")
