@@ -326,7 +326,9 @@ class Membership:
             self._bus.is_lost,
             self._bus.is_lost_for_long(sent),
         )
-        new = next_table(read, base, writer, dead, self._leases.bus_works, self.assignments)
+        new = next_table(
+            read, base, writer, dead, self._leases.bus_works, self.assignments, is_pending=bool(self._given)
+        )
         if new is None:
             return None
         if not new.store:

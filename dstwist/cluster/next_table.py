@@ -12,6 +12,9 @@ this node has more than its share     gives some of its partitions to others (L{
                                       <dstwist.cluster.table.MOVES_PER_TABLE>})
 this node is about to stop, or only   gives all its partitions to others
 its bus is lost
+an earlier table of this node that    writes the same with another version, so that the earlier one has no effect
+gives partitions away has no answer,
+and the reason for it is over
 the table is older than the one that  goes on from the known table, with a higher version: L{Table.merged}
 this node knows                       <dstwist.cluster.table.Table.merged>}
 a token is lower than the one that    has a new token for that partition
@@ -50,6 +53,7 @@ def next_table(
     dead: Collection[str],
     bus_works: Callable[[str], bool],
     known: Sequence[Assignment],
+    is_pending: bool = False,
 ) -> Table | None:
     """
     The table that C{writer} writes; C{None}: it has no reason.
@@ -58,6 +62,9 @@ def next_table(
     @param base: the table to go on from: C{read}, or another one if C{read} has gone back.
     @param bus_works: whether the bus of another member works.
     @param known: the assignments that the writer knows.
+    @param is_pending: a table in which the writer gives partitions away may still replace C{read}, although the writer
+        has had no answer. Until then the writer decides about these partitions no more, so it must not leave it at
+        that.
     """
     node = writer.node
     members = {each: member for each, member in base.members.items() if each not in dead}
@@ -74,6 +81,6 @@ def next_table(
     highest = max(assignment.token for assignment in known)
     version = max(base.version, highest) + 1
     new = base.planned(version, members, usable, yielding, node).repaired(known, version)
-    if base is read and new.members == read.members and new.assignments == read.assignments:
+    if base is read and new.members == read.members and new.assignments == read.assignments and not is_pending:
         return None
     return replace(new, version=version, writer=node)

@@ -34,6 +34,8 @@ class FailingTable(MemoryTable):
     away = False
     is_silent = False
     loses_answers = False
+    #: How many tables are lost on their way.
+    losses = 0
 
     def renew(self, node: str, lease: bytes) -> Deferred[TableReading]:
         if self.is_silent:
@@ -45,6 +47,9 @@ class FailingTable(MemoryTable):
     def replace(
         self, expected: bytes | None, document: bytes, forget: Mapping[str, bytes | None] = MappingProxyType({})
     ) -> Deferred[bool]:
+        if self.losses:
+            self.losses -= 1
+            return Deferred()
         answer = super().replace(expected, document, forget)
         return Deferred() if self.loses_answers else answer
 
@@ -235,6 +240,27 @@ class MembershipTests(SynchronousTestCase):
         self.wait(1.2)
         self.assertEqual(sum(a.owner == ann.node for a in self.read().assignments), 2)
         self.assertEqual((self.owned(ann), self.decided(ann)), (4, 2))
+
+    def test_not_given_after_all(self) -> None:
+        """
+        A node whose table got lost decides about its partitions again when there is no reason any more to give them
+        away. It writes another table first, so that the lost one cannot take effect later.
+        """
+        ann = self.node("ann")
+        self.node("bob")
+        self.wait(5)
+        version = ann.table.version
+        self.buses["ann"].disconnect()
+        self.wait(0.05)
+        while self.decided(ann):
+            # The reason lasts for one attempt only.
+            self.store.losses = 1
+            self.wait(0.05)
+        self.store.losses = 0
+        self.buses["ann"].reconnect()
+        self.wait(3)
+        self.assertEqual((self.owned(ann), self.decided(ann)), (2, 2))
+        self.assertGreater(self.read().version, version)
 
     def test_living(self) -> None:
         """

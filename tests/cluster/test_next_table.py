@@ -36,6 +36,13 @@ class NextTableTests(SynchronousTestCase):
         """
         self.assertIsNone(self.written())
 
+    def test_pending(self) -> None:
+        """
+        If an earlier table may still take effect, the same is written with another version.
+        """
+        table = next_table(BOTH, BOTH, ANN, (), lambda node: True, BOTH.assignments, is_pending=True)
+        self.assertEqual(table, replace(BOTH, version=6, writer="ann"))
+
     def test_joins(self) -> None:
         """
         A node that is not in the table adds itself, as its writer and with the next version.
