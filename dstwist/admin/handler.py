@@ -25,6 +25,7 @@ from zope.interface import implementer
 from dstwist.admin.commands import Answer, Command, CommandError, Parameters
 from dstwist.interfaces import HttpAnswer, HttpOutcome, HttpRequest, HttpStream, IHttpHandler, Route
 from dstwist.log import Logger, shown
+from dstwist.protocol.jsontext import dumps
 
 _GET = frozenset(("GET",))
 _POST = frozenset(("POST",))
@@ -125,7 +126,5 @@ def _refused(error: CommandError) -> HttpAnswer:
 
 
 def _json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> HttpAnswer:
-    # Names of clients may have lone surrogates, which only escapes can carry.
-    text = json.dumps(value, separators=(",", ":")) + "\n"
     more = {"Cache-Control": "no-store", **(headers or {})}
-    return HttpAnswer(status, text.encode("ascii"), "application/json; charset=utf-8", more)
+    return HttpAnswer(status, dumps(value) + b"\n", "application/json; charset=utf-8", more)

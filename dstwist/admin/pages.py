@@ -72,7 +72,12 @@ async def make_page(
     found.sort(key=_order)
     del found[size:]
     more = json.dumps(found[-1][0]) if behind > size else None
-    return {name: [row(item) for _, _, item in found], "total": total, "next": more}
+    rows = []
+    for _, _, item in found:
+        if pause.due():
+            await pause.wait()
+        rows.append(row(item))
+    return {name: rows, "total": total, "next": more}
 
 
 def page_size(parameters: Parameters) -> int:
