@@ -92,9 +92,10 @@ class Overview:
             }
             for node, member in sorted(membership.members.items())
         ]
-        figures: dict[str, Any] = asdict(cluster.figures.count())
-        figures["members"] = members
-        return {"reason": cluster.not_ready(), **{_camel(name): value for name, value in figures.items()}}
+        figures: dict[str, Any] = _camel_keys(asdict(cluster.figures.count()))
+        age = figures["leaseAge"]
+        figures["leaseAge"] = None if age is None else round(age, 3)
+        return {"reason": cluster.not_ready(), **figures, "members": members}
 
     def reload(self, parameters: Parameters) -> Answer:
         """
@@ -136,6 +137,13 @@ def resident_bytes() -> int | None:
 def _store(store: object, description: str) -> dict[str, Any]:
     status = None if store is None else IStoreStatus(store, None)
     return {"description": description, "problem": None if status is None else status.problem()}
+
+
+def _camel_keys(fields: dict[str, Any]) -> dict[str, Any]:
+    """
+    C{fields} with the names of JSON, also in fields that are objects. The names of causes have no underscores.
+    """
+    return {_camel(name): _camel_keys(value) if isinstance(value, dict) else value for name, value in fields.items()}
 
 
 def _camel(name: str) -> str:

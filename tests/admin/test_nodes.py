@@ -216,7 +216,7 @@ class ClusterCommandTests(ClusterTestCase):
         self.assertEqual(sum(row["partitions"] for row in value["members"]), 4)
         self.assertEqual([row["this"] for row in value["members"] if row["node"] == self.name(0)], [True])
         self.assertTrue(all(row["well"] for row in value["members"]))
-        self.assertEqual((value["partitions"], value["busIsLost"]), (2, False))
+        self.assertEqual((value["partitions"], value["busIsLost"], value["news"]["notCompared"]), (2, False, 0))
 
 
 class CheckTests(ClusterTestCase):
