@@ -20,6 +20,7 @@ from dstwist.limits.failed_logins import FailedLogins
 from dstwist.log import OperatorLogger
 from dstwist.protocol.closing import GOING_AWAY
 from dstwist.services.topics import Topics
+from dstwist.streams.stream import Stream
 from dstwist.transports.accept_rate import AcceptRate
 from dstwist.transports.ports import Ports, where
 from dstwist.transports.websocket import WebSocketLink
@@ -147,9 +148,13 @@ class ClientSide:
         await self._topics.stop()
 
     def _clients(self) -> list[Any]:
-        return [link for factory in self._web_sockets for link in factory.links]
+        links = [link for factory in self._web_sockets for link in factory.links]
+        return [*links, *self._http.streams.all()]
 
-    def _send_away(self, link: WebSocketLink) -> None:
+    def _send_away(self, link: WebSocketLink | Stream) -> None:
+        if isinstance(link, Stream):
+            link.end()
+            return
         connection: Any = link.connection
         if connection is not None:
             self._topics.sending_away(connection)
@@ -157,7 +162,7 @@ class ClientSide:
 
     def _refuse_while_draining(self) -> None:
         # Connections at sockets of systemd are still accepted: the next server comes only when this one has ended.
-        self._http.refuse_web_sockets("The server is draining.")
+        self._http.refuse_clients("The server is draining.")
 
     def _drop(self) -> None:
         _log.warn("INFO | some clients did not close in time, dropping them", event="INFO")

@@ -24,6 +24,9 @@ from dstwist.endpoints import configured_endpoint
 from dstwist.http_api.handlers import ApiParts, HttpApi
 from dstwist.interfaces import HttpAnswer, Route
 from dstwist.limits.admission import Admission
+from dstwist.limits.outgoing_bytes import OutgoingBytes
+from dstwist.streams.handlers import StreamApi
+from dstwist.streams.registry import Streams
 from dstwist.tls.certificates import ServerCertificate, TlsEndpoint
 from dstwist.transports.http import Root
 from dstwist.transports.http_channel import HttpFactory
@@ -53,8 +56,10 @@ class HttpSide:
     @param web_sockets: the factories of WebSockets, by path.
     @param incoming: counts the bytes that have been received in part.
     @param arrived: called for each accepted connection; C{None} if no part needs that.
+    @param outgoing: counts the bytes that wait for clients.
     @param not_ready: the reason why the node is not ready.
     @param routes: more routes of the shared port.
+    @ivar streams: the streams of server-sent events.
     @ivar factory: the factory of the shared port.
     @ivar charges: the memory of the requests to the API that are under way.
     @ivar ports: the ports of endpoints of the API, in the order of their numbers.
@@ -68,6 +73,8 @@ class HttpSide:
         admission: Admission,
         arrived: Callable[[], None] | None,
         parts: ApiParts,
+        streams: Streams,
+        outgoing: OutgoingBytes,
         not_ready: Callable[[], str | None],
         routes: Iterable[Route],
         reactor: Any,
@@ -75,7 +82,8 @@ class HttpSide:
         self._settings = settings
         self._parts = parts
         self.charges = parts.charges
-        self._apis: list[HttpApi] = []
+        self.streams = streams
+        self._apis: list[HttpApi | StreamApi] = []
         self._roots: list[Root] = []
         self._factories: list[SharedPortFactory] = []
         origins = Origins(settings.http)
@@ -83,7 +91,13 @@ class HttpSide:
         def serve(
             port: int | None, web_sockets: Mapping[str, IProtocolFactory], routes: Iterable[Route]
         ) -> SharedPortFactory:
-            apis = [HttpApi(api, parts) for api in settings.http_apis if api.port == port]
+            apis: list[HttpApi | StreamApi] = []
+            for api in settings.http_apis:
+                if api.port == port:
+                    requests = HttpApi(api, parts)
+                    apis.append(requests)
+                    if api.enable_streams:
+                        apis.append(StreamApi(api, parts, streams, outgoing, requests.decide))
             root = Root(
                 settings.http,
                 origins,
@@ -135,16 +149,18 @@ class HttpSide:
         for factory in self._factories:
             factory.accept()
 
-    def refuse_web_sockets(self, text: str) -> None:
+    def refuse_clients(self, text: str) -> None:
         """
-        Refuse new WebSockets with C{text}; other requests are served.
+        Refuse new WebSockets and streams with C{text}; other requests are served.
         """
+        self.streams.refusal = text
         self.factory.refuse(Refusal(503, text))
 
     def refuse(self, text: str) -> None:
         """
         Refuse new WebSockets and requests with C{text}.
         """
+        self.streams.refusal = text
         for factory in self._factories:
             factory.refuse(Refusal(503, text))
         for root in self._roots:
@@ -152,8 +168,11 @@ class HttpSide:
 
     def drain(self) -> Deferred[Any]:
         """
-        Fires when all requests under way are answered.
+        End all streams.
+
+        @return: fires when all requests under way are answered.
         """
+        self.streams.stop()
         return gatherResults([root.drain() for root in self._roots])
 
     def abort(self) -> None:

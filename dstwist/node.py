@@ -74,6 +74,7 @@ from dstwist.startup_checks import (
 from dstwist.store.from_settings import build_stores
 from dstwist.store.loss import LossWatch
 from dstwist.store.tiers import TieredStore
+from dstwist.streams.registry import Streams
 from dstwist.tls.certificates import TlsEndpoint
 from dstwist.transports.accept_rate import AcceptRate
 from dstwist.transports.ports import Ports
@@ -180,6 +181,7 @@ class Node(NodeService):
         )
         clients, self.web_sockets = web_sockets.build_factories()
         figures = Counting(self.web_sockets, self._users, topics, stores.cache, cluster)
+        self._streams = streams = Streams(settings.limits)
         self._hub = hub = Hub(
             router,
             user_rates,
@@ -203,7 +205,7 @@ class Node(NodeService):
             self.request_logins,
             hub.figures,
             self.not_ready,
-            hub.kicked,
+            self._kick_others,
             self.reload,
             lambda seconds: self.drain.begin(seconds),
             bans,
@@ -254,6 +256,8 @@ class Node(NodeService):
                 reactor,
                 label,
             ),
+            streams,
+            outgoing,
             self.not_ready,
             self.monitoring.routes,
             reactor,
@@ -443,26 +447,34 @@ class Node(NodeService):
 
     def _count(self, user: str) -> int:
         """
-        How many connections C{user} has, and how many handles of the API that have logged in as C{user}.
+        How many connections and streams C{user} has, and how many handles of the API that have logged in as C{user}.
         """
-        return self._users.count(user) + self._hub.count(user)
+        return self._users.count(user) + self._hub.count(user) + self._streams.count(user)
 
     def kick(self, user: str, reason: str) -> int:
         """
-        Close all connections of C{user} on this node, with close code 1008 and C{reason}, and all handles of the API
-        that have logged in as C{user}.
+        Close all connections of C{user} on this node, with close code 1008 and C{reason}, and all streams and handles
+        of the API that have logged in as C{user}.
 
         A kicked user can reconnect if the credentials are still valid. The official clients do so by themselves. The
         next single request of the user asks the authenticator again.
 
-        @return: the number of connections and handles.
+        @return: the number of connections, streams and handles.
         """
         self.request_logins.forget(user)
         connections = self._users.connections(user)
         for connection in connections:
             self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(connection))
             connection.close(reason)
-        return len(connections) + self._hub.kicked(user, reason)
+        return len(connections) + self._kick_others(user, reason)
+
+    def _kick_others(self, user: str, reason: str) -> int:
+        """
+        Close all parties without a WebSocket that have logged in as C{user}.
+
+        @return: how many.
+        """
+        return self._hub.kicked(user, reason) + self._streams.kicked(user, reason)
 
     def not_ready(self) -> str | None:
         """

@@ -62,7 +62,7 @@ class HttpEndpoint:
     auth_path: str = option(read_url_path, "/api/auth")
     # The path of requests.
     post_path: str = option(read_url_path, "/api")
-    # GET on this path is answered by a hint.
+    # GET on this path is answered by a hint; below it are the streams of events and records.
     get_path: str = option(read_url_path, "/api")
     # Whether the credentials of failed logins are logged: passwords in clear.
     log_invalid_auth_data: bool = flag(False)
@@ -78,6 +78,14 @@ class HttpEndpoint:
     max_batch_length: int = integer(10000, minimum=0)
     # The most bytes of the results of a request. Items beyond it fail.
     max_answer_size: int = integer(16777216)
+    # Whether there are streams of events and records (server-sent events).
+    enable_streams: bool = flag(True)
+    # How often a comment is sent on a stream, so that lost clients are found.
+    heartbeat_interval: float = milliseconds(15000)
+    # How long a browser waits before it opens a stream again that has ended.
+    reconnect_time: float = milliseconds(3000)
+    # A client of a stream for which more bytes of events are waiting is too slow, and its stream ends.
+    max_outgoing_buffer_size: int = integer(16777216)
 
     def paths(self) -> dict[str, str]:
         """

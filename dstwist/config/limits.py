@@ -65,6 +65,9 @@ class LimitSettings:
     # The memory that the HTTP requests under way and their answers may take, in bytes; further requests are refused. By
     # default a sixteenth of the memory that the process may use.
     max_http_bytes: int | None = option(optional(integer_reader(1, MAX_INTEGER)), lambda: usable_memory() // 16)
+    # The most streams of server-sent events, of all clients and of one address.
+    max_streams: int | None = limit(10000)
+    max_streams_per_address: int | None = limit(1000)
     # The longest name of an event, a record, a procedure or a user, and the longest correlation id, in characters.
     max_name_length: int | None = limit(4096)
     # The server closes a connection only after it has been open for this time, because official clients reconnect at

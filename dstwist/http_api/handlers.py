@@ -137,7 +137,7 @@ class HttpApi:
 
     async def _log_in(self, request: HttpRequest, charge: Charge) -> HttpAnswer:
         credentials = dumps(await self._read(request, charge))
-        decision = await self._decide(request.client, credentials, "Invalid authentication data.")
+        decision = await self.decide(request.client, credentials, "Invalid authentication data.")
         parts = []
         if decision.login is not None and decision.login.token is not None:
             parts.append(b'"token":' + dumps(decision.login.token))
@@ -157,7 +157,7 @@ class HttpApi:
             )
             raise
         del value
-        decision = await self._decide(request.client, envelope.credentials, "Unsuccessful authentication attempt.")
+        decision = await self.decide(request.client, envelope.credentials, "Unsuccessful authentication attempt.")
         client = Client(decision.user, request.client.address, request.client.path, 0, self._parts.node)
         wait = self._parts.rates.spend(client, len(envelope.items), len(request.body))
         if wait:
@@ -172,7 +172,7 @@ class HttpApi:
         pause = pause or TurnPause(self._turns)
         return await read_body(request.headers, request.body, self._parts.max_body, pause, charge.take)
 
-    async def _decide(self, client: HandshakeData, credentials: bytes, refusal: str) -> LoginDecision:
+    async def decide(self, client: HandshakeData, credentials: bytes, refusal: str) -> LoginDecision:
         """
         Log in.
 

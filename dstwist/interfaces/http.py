@@ -97,6 +97,24 @@ class IStreamWriter(Interface):
         End the answer when everything has been sent.
         """
 
+    def discard() -> bool:
+        """
+        Drop the data that wait.
+
+        @return: whether a part of the dropped data of one L{write} had left already, so that what is written next would
+            not make sense to the client.
+        """
+
+    def on_taken(callback: Callable[[], object]) -> None:
+        """
+        Call C{callback} whenever the client has taken some of the data that waited. It may write.
+        """
+
+    def abort() -> None:
+        """
+        Drop the connection.
+        """
+
     def on_gone(callback: Callable[[], object]) -> None:
         """
         Call C{callback} once, when the client has gone, or the server stops. It is called at once if that has happened

@@ -300,6 +300,9 @@ IN_PROCESS = replace(
 #: if the client may see it. A call that the server forgets when it stops is answered.
 HTTP = replace(PROTOBUF, name="http", reads_once=False, merges_versions_ahead=True, forgets_calls_when_offline=True)
 
+#: A stream of server-sent events (L{dstwist.streams}). It only subscribes, and ignores no data.
+STREAM = replace(PROTOBUF, name="stream", reads_once=False)
+
 
 #: The v4+ generation in JSON: the same behaviour, in another encoding.
 JSON, JSON_JAVASCRIPT, JSON_FOREIGN = (

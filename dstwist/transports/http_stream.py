@@ -11,8 +11,10 @@ Always true: the handler hears of the end at most once, and not if it closed the
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
@@ -23,6 +25,8 @@ from dstwist.interfaces import IStreamWriter
 
 #: How long a client may take nothing while data wait for it, in seconds.
 STALL_TIMEOUT = 60.0
+#: The option of a socket for this; C{None} if the system has none.
+_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
 #: A longer answer leaves in pieces of this length, in bytes, as its client takes them.
 PIECE_BYTES = 65536
 
@@ -40,11 +44,14 @@ class StreamWriter:
         self._channel: Any = request.channel
         self._ended = ended
         self._queue: deque[bytes | memoryview] = deque()
+        # The first item of the queue is the rest of data of which a part has left.
+        self._cut = False
         self._paused = False
         self._closing = False
         self._over = False
         self._stalled: IDelayedCall | None = None
         self._callbacks: list[Callable[[], object]] = []
+        self._taken: Callable[[], object] | None = None
         self.is_gone = False
         self.waiting = 0
 
@@ -52,15 +59,17 @@ class StreamWriter:
         """
         Send the head of the answer.
         """
+        _drop_when_silent(self._channel.transport)
         self._request.registerProducer(self, True)
         self._request.write(b"")
 
     def write(self, data: bytes) -> None:
         if self._over or self._closing or not data:
             return
-        if self._paused:
+        if self._paused or len(data) > PIECE_BYTES:
             self._queue.append(data)
             self.waiting += len(data)
+            self._send_queue()
         else:
             self._request.write(data)
 
@@ -68,11 +77,22 @@ class StreamWriter:
         """
         Send C{body}, whose length is in the head, and end the answer. The pieces that wait are not copied.
         """
-        view = memoryview(body)
-        self._queue.extend(view[place : place + PIECE_BYTES] for place in range(0, len(body), PIECE_BYTES))
+        self._queue.append(body)
         self.waiting = len(body)
         self._closing = True
         self._send_queue()
+
+    def discard(self) -> bool:
+        cut, self._cut = self._cut, False
+        self._queue.clear()
+        self.waiting = 0
+        return cut
+
+    def on_taken(self, callback: Callable[[], object]) -> None:
+        self._taken = callback
+
+    def abort(self) -> None:
+        self._channel.transport.abortConnection()
 
     def close(self) -> None:
         self._callbacks.clear()
@@ -116,7 +136,10 @@ class StreamWriter:
             return
         self._paused = False
         self._stop_timer()
+        waiting = self.waiting
         self._send_queue()
+        if waiting and self._taken is not None:
+            self._taken()
 
     def stopProducing(self) -> None:
         # The loss of the connection is told otherwise.
@@ -125,6 +148,11 @@ class StreamWriter:
     def _send_queue(self) -> None:
         while self._queue and not self._paused:
             data = self._queue.popleft()
+            self._cut = len(data) > PIECE_BYTES
+            if self._cut:
+                view = memoryview(data)
+                self._queue.appendleft(view[PIECE_BYTES:])
+                data = view[:PIECE_BYTES]
             self.waiting -= len(data)
             self._request.write(bytes(data))
         if self._closing and not self._queue:
@@ -134,7 +162,7 @@ class StreamWriter:
 
     def _drop(self) -> None:
         self._stalled = None
-        self._channel.transport.abortConnection()
+        self.abort()
 
     def _finish(self) -> None:
         self._end()
@@ -143,6 +171,7 @@ class StreamWriter:
 
     def _end(self) -> None:
         self._over = True
+        self._taken = None
         self._queue.clear()
         self.waiting = 0
         self._stop_timer()
@@ -158,3 +187,15 @@ class StreamWriter:
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
+
+
+def _drop_when_silent(transport: Any) -> None:
+    """
+    Have the system close the connection if the client confirms nothing for so long. If the client's machine or the way
+    to it is lost, short writes fill no buffer, and the system would try for a quarter of an hour.
+    """
+    handle = getattr(transport, "socket", None)
+    if handle is not None and _USER_TIMEOUT is not None:
+        # A UNIX socket has no such option, and needs none.
+        with suppress(OSError):
+            handle.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(STALL_TIMEOUT * 1000))
