@@ -23,6 +23,9 @@ def make_document(settings: HttpEndpoint) -> bytes:
     if settings.enable_auth_endpoint:
         found[settings.auth_path] = paths["/api/auth"]
     found[f"{settings.post_path.rstrip('/')}/openapi.json"] = paths["/api/openapi.json"]
+    if settings.enable_streams:
+        for kind in ("events", "records"):
+            found[f"{settings.get_path.rstrip('/')}/{kind}/{{name}}"] = paths[f"/api/{kind}/{{name}}"]
     document["paths"] = found
     schemas = document["components"]["schemas"]
     request = schemas["Request"]

@@ -70,7 +70,7 @@ _ERRORS = {400: "INVALID_MESSAGE", 401: "AUTH_UNSUCCESSFUL", 429: "TOO_MANY_REQU
 _LATER = {"Retry-After": "1"}
 
 _BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
-_BEARER = re.compile(r"bearer +(.*)", re.IGNORECASE)
+_BEARER = re.compile(r"bearer(?: +(.*))?", re.IGNORECASE)
 _VERSION = re.compile("-1|[0-9]{1,16}")
 
 #: Decides about the login of a client with credentials. It raises L{BadRequest} if it refuses; the last argument is the
@@ -233,7 +233,7 @@ def _credentials(request: HttpRequest) -> bytes:
     """
     found = _BEARER.fullmatch(request.headers.get("authorization", ""))
     if found is not None:
-        token = found[1].strip()
+        token = found[1] or ""
     else:
         tokens = parse_qs(request.query, keep_blank_values=True, errors="replace").get("token")
         if tokens is None:

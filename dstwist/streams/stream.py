@@ -248,9 +248,10 @@ class Stream(Requester):
                 **about(self),
             )
         self._fail(connection_error("SLOW_CONSUMER", f"The client does not read: {excess}."))
-        if is_cut:
-            # A text behind half an event would be a part of it. The client drops half an event.
+        if is_cut and writer is not None:
+            # A text behind half an event would be a part of it.
             self._error = b""
+            writer.abort()
 
     def close_slow(self) -> None:
         self.close("slow")

@@ -216,7 +216,24 @@ class HttpTests(ConfigCase):
         found = self.load("connectionEndpoints: [{type: http}]")
         self.assertEqual(((HttpEndpoint(),), []), (found.endpoints, found.web_sockets))
         self.assertEqual(
-            (True, True, "/api/auth", "/api", "/api", False, 20.0, None, None, "number", 10000, 16777216),
+            (
+                True,
+                True,
+                "/api/auth",
+                "/api",
+                "/api",
+                False,
+                20.0,
+                None,
+                None,
+                "number",
+                10000,
+                16777216,
+                True,
+                15.0,
+                3.0,
+            )
+            + (16777216,),
             tuple(vars(found.http_apis[0]).values()),
         )
         self.assertEqual((), found.notes)
@@ -238,10 +255,15 @@ class HttpTests(ConfigCase):
             "errorEventFormat": "name",
             "maxBatchLength": 0,
             "maxAnswerSize": 2,
+            "enableStreams": False,
+            "heartbeatInterval": 3,
+            "reconnectTime": 4,
+            "maxOutgoingBufferSize": 5,
         }
         (found,) = self.load_tree(connectionEndpoints=[{"type": "http", "options": options}]).http_apis
         self.assertEqual(
-            (False, False, "/a", "/b", "/c", True, 0.001, 8080, "127.0.0.1", "name", 0, 2), tuple(vars(found).values())
+            (False, False, "/a", "/b", "/c", True, 0.001, 8080, "127.0.0.1", "name", 0, 2, False, 0.003, 0.004, 5),
+            tuple(vars(found).values()),
         )
 
     def test_several(self) -> None:

@@ -30,6 +30,8 @@ class LimitTests(ConfigCase):
                 "max_pending_bytes": usable_memory() // 16,
                 "max_incoming_bytes": usable_memory() // 16,
                 "max_http_bytes": usable_memory() // 16,
+                "max_streams": 10000,
+                "max_streams_per_address": 1000,
                 "max_name_length": 4096,
                 "close_delay": 4.0,
                 "max_delayed_closes": 1000,

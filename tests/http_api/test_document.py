@@ -27,9 +27,12 @@ class DocumentTests(SynchronousTestCase):
         It has the paths of the configuration.
         """
         document = self.make()
-        self.assertEqual(list(document["paths"]), ["/api", "/api/auth", "/api/openapi.json"])
-        document = self.make(post_path="/", enable_auth_endpoint=False)
+        streams = ["/api/events/{name}", "/api/records/{name}"]
+        self.assertEqual(list(document["paths"]), ["/api", "/api/auth", "/api/openapi.json", *streams])
+        document = self.make(post_path="/", enable_auth_endpoint=False, enable_streams=False)
         self.assertEqual(list(document["paths"]), ["/", "/openapi.json"])
+        document = self.make(post_path="/x", enable_auth_endpoint=False, get_path="/")
+        self.assertEqual(list(document["paths"]), ["/x", "/x/openapi.json", "/events/{name}", "/records/{name}"])
 
     def test_options(self) -> None:
         """

@@ -4,6 +4,7 @@ Tests for L{dstwist.transports.http_stream}, on connections as everywhere.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -287,3 +288,88 @@ class StreamTests(HttpTestCase):
         self.assertTrue(self.transport.aborted)
         self.connection.connectionLost()
         self.successResultOf(drained)
+
+    def test_taken(self) -> None:
+        """
+        The handler is told when the client has taken data that waited, and may write then.
+        """
+        writer = self.fill()
+        waiting: list[int] = []
+        writer.on_taken(lambda: waiting.append(writer.waiting))
+        for _ in range(2):
+            writer.write(b"y" * 1001)
+        self.transport.take()
+        self.connection._chosen.resumeProducing()
+        for _ in range(2):
+            self.read()
+        self.assertEqual(waiting, [1001, 0])
+        writer.on_taken(lambda: writer.write(b"more"))
+        writer.write(b"z" * 1001)
+        writer.write(b"z")
+        self.assertTrue(self.read().endswith(b"1\r\nz\r\n4\r\nmore\r\n"))
+        self.assertEqual(self.read(), b"")
+
+    def test_discard(self) -> None:
+        """
+        Data that wait can be dropped, as long as all of them wait.
+        """
+        writer = self.fill()
+        writer.write(b"dropped")
+        self.assertFalse(writer.discard())
+        self.assertEqual(writer.waiting, 0)
+        writer.write(b"last")
+        self.assertTrue(self.read().endswith(b"x\r\n4\r\nlast\r\n"))
+
+    def test_long_writes(self) -> None:
+        """
+        What is longer than a piece leaves in pieces. If it is dropped in the middle, the handler is told, once.
+        """
+        writer = self.open()
+        self.transport.high = 1000
+        data = b"".join(b"%07d\n" % number for number in range(20000))
+        writer.write(data)
+        self.assertEqual(writer.waiting, len(data) - PIECE_BYTES)
+        taken = b""
+        for _ in range(3):
+            taken += self.read()
+        self.assertEqual(writer.waiting, 0)
+        self.assertIn(data[:PIECE_BYTES], taken)
+        self.assertEqual(taken.count(b"\n") - taken.count(b"\r\n"), 20000)
+        self.assertFalse(writer.discard())
+        self.connect()
+        writer = self.open()
+        self.transport.high = 1000
+        writer.write(data)
+        self.assertTrue(writer.discard())
+        self.assertFalse(writer.discard())
+
+    def test_abort(self) -> None:
+        """
+        The handler can drop the connection, and is told of the end as of any other.
+        """
+        writer = self.open()
+        writer.abort()
+        self.assertTrue(self.transport.aborted)
+        self.assertEqual(self.ends, [])
+        self.connection.connectionLost()
+        self.assertEqual(self.ends, ["gone"])
+
+    def test_half_open(self) -> None:
+        """
+        The system closes a connection whose client confirms nothing. A UNIX socket has no such option.
+        """
+
+        class Handle:
+            def setsockopt(self, level: int, option: int, value: int) -> None:
+                options.append((level, option, value))
+                if len(options) > 1:
+                    raise OSError("not supported")
+
+        options: list[tuple[int, int, int]] = []
+        for _ in range(2):
+            self.connect()
+            self.transport.socket = Handle()
+            self.open()
+            self.assertIn(b"200 OK", self.head)
+        expected = (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALL_TIMEOUT * 1000))
+        self.assertEqual(options, [expected] * 2)
