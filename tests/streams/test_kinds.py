@@ -212,7 +212,7 @@ class RecordTests(StreamTestCase):
         reader = self.slow()
         for number in range(100):
             self.write(self.writer, "lamp", b'{"n":%d}' % number)
-        stream = next(iter(self.node.http.streams.all()))
+        stream: Any = next(iter(self.node.http.streams.all()))
         self.assertLess(stream.counted, 200)
         for _ in range(3):
             reader.resume()

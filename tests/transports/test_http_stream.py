@@ -368,7 +368,8 @@ class StreamTests(HttpTestCase):
         options: list[tuple[int, int, int]] = []
         for _ in range(2):
             self.connect()
-            self.transport.socket = Handle()
+            transport: Any = self.transport
+            transport.socket = Handle()
             self.open()
             self.assertIn(b"200 OK", self.head)
         expected = (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALL_TIMEOUT * 1000))
