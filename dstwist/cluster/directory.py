@@ -18,7 +18,7 @@ node that comes back leads to no wrong state that lasts.
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
@@ -71,8 +71,8 @@ class Directory:
         self._on_all_told: dict[str, Callable[[], object]] = {}
         self._digests_differed = 0
         self._time_slices = TimeSlices(clock)
-        # Work on one partition each, which is done in this order.
-        self._due: deque[Callable[[], object]] = deque()
+        # Work on one partition each, which is done in this order: what is sent, to whom, the partition and its token.
+        self._due: OrderedDict[tuple[Callable[[str, int, int], object], str, int, int], None] = OrderedDict()
         self._serving = False
         # Not all partitions have had their turn in this interval.
         self._repeating = False
@@ -336,7 +336,7 @@ class Directory:
     def _asked(self, sender: str, rows: list[list[int]]) -> None:
         for number, token in rows:
             if number < self._settings.partitions:
-                self._serve(partial(self._holdings.asked, sender, number, token))
+                self._serve(self._holdings.asked, sender, number, token)
 
     def _sent_whole(
         self, sender: str, number: int, token: int, part: int, parts: int, entries: list[str], told: list[str]
@@ -361,7 +361,7 @@ class Directory:
 
     def _unequal(self, sender: str, number: int, token: int) -> None:
         if self._partition(sender, number, token) is not None:
-            self._serve(partial(self._send_all, sender, number, token))
+            self._serve(self._send_all, sender, number, token)
 
     def _send_all(self, sender: str, number: int, token: int) -> None:
         partition = self._partition(sender, number, token)
@@ -370,11 +370,11 @@ class Directory:
 
     # -- wholes, of which many may be asked for at once
 
-    def _serve(self, send_whole: Callable[[], object]) -> None:
+    def _serve(self, send_whole: Callable[[str, int, int], object], node: str, number: int, token: int) -> None:
         """
-        Send something of a partition as a whole, in its turn.
+        Send something of a partition as a whole, in its turn. A node that asks for it again meanwhile gets it once.
         """
-        self._due.append(send_whole)
+        self._due[send_whole, node, number, token] = None
         if not self._serving:
             self._serving = True
             self._time_slices.do(self._work())
@@ -382,7 +382,8 @@ class Directory:
     def _work(self) -> Iterator[None]:
         try:
             while self._due:
-                self._due.popleft()()
+                (send_whole, node, number, token), _ = self._due.popitem(last=False)
+                send_whole(node, number, token)
                 yield
         finally:
             self._serving = False

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -167,19 +166,50 @@ class DirectoryTests(SynchronousTestCase):
 
     def test_wholes(self) -> None:
         """
-        A node that is asked for all partitions at once sends them over several turns; so does an owner.
+        A node that is asked for many partitions at once sends them over several turns.
         """
-        rows = [[0, self.ann.membership.assignments[0].token]] * 40
-        first = self.ann.membership.assignments[0].owner or ""
+        ann, token = self.ann.directory, self.ann.membership.assignments[0].token
+
+        def ask() -> None:
+            for number in range(40):
+                ann._asked(f"n{number}", [[0, token]])
+
+        self.assertLess(self.most(Holdings, "asked", 40, ask), 8)
+
+    def test_wholes_of_owner(self) -> None:
+        """
+        So does an owner.
+        """
         ann, bob = self.ann.directory, self.bob.membership.node
-        self.assertLess(self.most(Holdings, "asked", 40, lambda: ann._asked(first, rows)), 8)
-        number, (owner, token) = next(
+        partition = next(iter(ann._owned.values()))
+        self.patch(ann, "_partition", lambda *place: partition)
+
+        def ask() -> None:
+            for number in range(40):
+                ann._unequal(bob, number, 1)
+
+        self.assertLess(self.most(OwnedPartition, "send_all", 40, ask), 8)
+
+    def test_asked_twice(self) -> None:
+        """
+        A node that is asked for a partition again, before it has sent it, sends it once. An owner does the same.
+        """
+        ann, bob = self.ann.directory, self.bob.membership.node
+        asked: list[Any] = []
+        self.patch(Holdings, "asked", lambda holdings, *place: asked.append(place))
+        self.patch(OwnedPartition, "send_all", lambda partition, node: asked.append((node, partition.number)))
+        number, (_, token) = next(
             (number, each)
             for number, each in enumerate(self.ann.membership.assignments)
             if each.owner == self.ann.membership.node
         )
-        unequal = [partial(ann._unequal, bob, number, token)] * 40
-        self.assertLess(self.most(OwnedPartition, "send_all", 40, lambda: [each() for each in unequal]), 8)
+        ann._serving = True
+        for _ in range(3):
+            ann._asked(bob, [[0, 1], [1, 1]])
+            ann._unequal(bob, number, token)
+        for _ in ann._work():
+            pass
+        self.assertEqual(asked, [(bob, 0, 1), (bob, 1, 1), (bob, number)])
 
     def test_repeats(self) -> None:
         """
