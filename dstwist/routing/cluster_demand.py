@@ -73,6 +73,7 @@ class _Involvement:
     A name that this node was asked about, or provides.
 
     @ivar others: whether another node wants the name.
+    @ivar told: how many items of rows had arrived when the directory has told that last.
     @ivar owner: the node that asked last; C{None}: none has.
     @ivar place: the partition and its token.
     @ivar search: the number of the search.
@@ -80,6 +81,7 @@ class _Involvement:
     """
 
     others: bool = False
+    told: int = 0
     owner: str | None = None
     place: tuple[int, int] = (0, 0)
     search: int = 0
@@ -110,8 +112,10 @@ class ClusterDemand:
         self._wanted, self._provided = KINDS[topic]
         self._letter = letter = self._wanted
         self._involved: dict[str, _Involvement] = {}
-        # The rows of the owners that are still to be served, in the order in which they came.
-        self._rows: deque[tuple[Callable[..., None], str, list[Any]]] = deque()
+        # The rows of the owners that are still to be served, in the order in which they came, each with the number of
+        # its item.
+        self._rows: deque[tuple[Callable[..., None], str, list[Any], int]] = deque()
+        self._arrived = 0
         self._serving = False
         self.provider_changed: Callable[[str, bool], object] | None = self._provider_changed
         self.elsewhere: Callable[[str], bool] | None = self._is_wanted_elsewhere
@@ -203,7 +207,8 @@ class ClusterDemand:
     # -- from the owners
 
     def _add_rows(self, serve: Callable[..., None], owner: str, rows: list[list[Any]]) -> None:
-        self._rows += [(serve, owner, fields) for fields in rows]
+        self._arrived += 1
+        self._rows += [(serve, owner, fields, self._arrived) for fields in rows]
         if not self._serving:
             self._serving = True
             self._time_slices.do(self._serve())
@@ -211,18 +216,21 @@ class ClusterDemand:
     def _serve(self) -> Iterator[None]:
         try:
             while self._rows:
-                serve, owner, (partition, token, *rest) = self._rows.popleft()
+                serve, owner, (partition, token, *rest), arrived = self._rows.popleft()
                 if partition < self._partitions and self._membership.heard(partition, owner, token):
-                    serve(owner, (partition, token), *rest)
+                    serve(owner, arrived, (partition, token), *rest)
                 yield
         finally:
             self._serving = False
 
-    def _asked(self, owner: str, place: tuple[int, int], search: int, ask: int, name: str, others: bool) -> None:
+    def _asked(
+        self, owner: str, arrived: int, place: tuple[int, int], search: int, ask: int, name: str, others: bool
+    ) -> None:
         assignment = self._assignment
         known = self._involve(name)
-        # It is as new as what the directory has told: both come from the owner, in order.
-        self._set_others(name, known, others)
+        # What the directory tells comes from the owner as well, in order. But it does not wait for its turn.
+        if arrived > known.told:
+            self._set_others(name, known, others)
         if (known.place, known.search) != (place, search):
             # The name was provided, or not wanted, since the last search; or it has another owner.
             assignment.rematch.forget(name)
@@ -232,7 +240,7 @@ class ClusterDemand:
         if not assignment.searches.start(name, assignment.rematch.tried_up_to(name)):
             self.not_found(name)
 
-    def _told_to_end(self, owner: str, place: tuple[int, int], name: str) -> None:
+    def _told_to_end(self, owner: str, arrived: int, place: tuple[int, int], name: str) -> None:
         self._assignment.forget(name)
 
     # -- the subscribers of all nodes
@@ -257,6 +265,7 @@ class ClusterDemand:
             self._directory.unwatch(self._wanted, name)
             self._assignment.forget(name)
             return
+        known.told = self._arrived
         self._set_others(name, known, any(node != self._membership.node for node in holders))
 
     def _set_others(self, name: str, known: _Involvement, others: bool) -> None:

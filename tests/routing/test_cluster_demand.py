@@ -427,6 +427,26 @@ class SoleSubscriberTests(ClusterCase):
         self.wait()
         self.assertEqual(bob.heard(listener), ["FOUND ^a/ a/1"])
 
+    def test_served_late(self) -> None:
+        """
+        It is not offered the name if the node has much to do, and serves the owner when the subscriber of the other
+        node has gone again.
+        """
+        ann, bob = self.build()
+        listener = self.own(bob, "a/1")
+        self.wait()
+        demand: Any = bob.listeners._assignment._demand
+        demand._serving = True
+        subscriber = ann.subscriber("a/1")
+        self.wait()
+        self.assertTrue(demand._rows)
+        subscriber.close()
+        self.wait()
+        for _ in demand._serve():
+            pass
+        self.wait()
+        self.assertEqual(bob.heard(listener), [])
+
     def test_other_listener(self) -> None:
         """
         Its subscription counts for listeners of other nodes.
