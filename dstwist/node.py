@@ -206,6 +206,7 @@ class Node(NodeService):
             hub.figures,
             self.not_ready,
             self._kick_others,
+            streams.kicked_address,
             self.reload,
             lambda seconds: self.drain.begin(seconds),
             bans,

@@ -142,9 +142,9 @@ class Clients:
 
     async def kick_address(self, key: str, reason: str) -> int:
         """
-        Close all connections from an address (L{dstwist.limits.addresses}), in time slices.
+        Close all connections and streams from an address (L{dstwist.limits.addresses}), in time slices.
 
-        @return: the number of connections.
+        @return: the number of connections and streams.
         """
         pause = TurnPause(self._turns)
         kicked = 0
@@ -154,7 +154,7 @@ class Clients:
             if link.connection is not None and key_of(link.address) == key:
                 self._close(link.connection, reason)
                 kicked += 1
-        return kicked
+        return kicked + self._parts.kick_streams(key, reason)
 
     def _close(self, connection: Any, reason: str) -> None:
         if IRequester.providedBy(connection):

@@ -28,7 +28,8 @@ class NodeParts(NamedTuple):
     @ivar figures: gives the figures of the node.
     @ivar not_ready: gives the reason why clients should use another server.
     @ivar records: those of the API, for the server itself.
-    @ivar kick_handles: closes the handles of the API that have logged in as a user.
+    @ivar kick_handles: closes the handles of the API that have logged in as a user, and the user's streams.
+    @ivar kick_streams: ends the streams of an address.
     @ivar reload: reads certificates, users and rules again.
     @ivar drain: sends the clients away within some seconds; false if that has begun before.
     @ivar label: the label of the node, for logs.
@@ -46,6 +47,7 @@ class NodeParts(NamedTuple):
     figures: Callable[[], Figures]
     not_ready: Callable[[], str | None]
     kick_handles: Callable[[str, str], int]
+    kick_streams: Callable[[str, str], int]
     reload: Callable[[], bool]
     drain: Callable[[float], bool]
     bans: Bans

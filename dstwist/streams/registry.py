@@ -26,6 +26,7 @@ class Ended(Protocol):
     """
 
     user: str | None
+    address: str
 
     @property
     def begun(self) -> bool: ...
@@ -117,11 +118,21 @@ class Streams:
 
         @return: how many.
         """
-        kicked = list(self._by_user.get(user, ()))
-        for stream in kicked:
+        return self._kick(list(self._by_user.get(user, ())), reason)
+
+    def kicked_address(self, key: str, reason: str) -> int:
+        """
+        End the streams of an address (L{dstwist.limits.addresses}).
+
+        @return: how many.
+        """
+        return self._kick([stream for stream in self._all if key_of(stream.address) == key], reason)
+
+    def _kick(self, streams: list[Ended], reason: str) -> int:
+        for stream in streams:
             self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(stream))  # type: ignore[arg-type]
             stream.close(reason)
-        return len(kicked)
+        return len(streams)
 
     def stop(self) -> None:
         """

@@ -13,6 +13,7 @@ from dstwist.node import Node
 from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
 from dstwist.protocol.message import Message
 from tests.admin.helpers import AdminTestCase
+from tests.http_api.stage import Program
 from tests.nodes.client import MemoryClient
 
 
@@ -65,11 +66,15 @@ class BanTests(AdminTestCase):
 
     def test_address(self) -> None:
         """
-        Connections from a banned address are closed, and new ones are refused before they log in.
+        Connections and streams from a banned address are closed, and new ones are refused before they log in.
         """
         node = self.started()
         client = self.client(node)
-        self.assertEqual(self.post("ban", address="192.0.2.1").value["kicked"], 1)
+        program = Program(node.factory, "192.0.2.1")
+        program.send("/api/events/news", method="GET")
+        self.reactor.pump([0] * 3)
+        self.assertEqual(self.post("ban", address="192.0.2.1").value["kicked"], 2)
+        self.assertIn(b"event: error", program.transport.value())
         self.reactor.advance(10)
         client.heard()
         self.assertEqual(client.closed, (1008, BANNED))

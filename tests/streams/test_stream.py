@@ -102,6 +102,17 @@ class EndTests(StreamTestCase):
         self.assertEqual(lines.last("info"), "KICKED | ann (192.0.2.9, /api/records/lamp): enough")
         self.assert_nothing_left()
 
+    def test_banned_address(self) -> None:
+        """
+        An address that is banned loses its streams; others keep theirs.
+        """
+        reader, other = self.open("/api/events/news"), self.open("/api/events/news", address="192.0.2.10")
+        for each in (reader, other):
+            each.read()
+        self.assertEqual(self.node.http.streams.kicked_address("192.0.2.9", "banned"), 1)
+        self.assertEqual(self.error(reader)["error"], "banned")
+        self.assertEqual((other.read(), other.ended), ([], False))
+
     def test_expiry(self) -> None:
         """
         The end of the login is the end of the stream.
