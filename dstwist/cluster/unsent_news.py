@@ -53,6 +53,7 @@ class UnsentNews:
         self._earlier: dict[str, None] = {}
         self._call: IDelayedCall | None = None
         self._rotation: IDelayedCall | None = None
+        self._stopped = False
         bus.observe(self._lost, self._back)
 
     def __len__(self) -> int:
@@ -65,13 +66,14 @@ class UnsentNews:
         names = self._names if self._bus.is_lost else self._recent
         if len(names) < MAX_NAMES:
             names[name] = None
-        if self._rotation is None:
+        if self._rotation is None and not self._stopped:
             self._rotation = self._clock.callLater(self._notice_time, self._rotate)
 
     def stop(self) -> None:
         """
-        Tell nothing any more.
+        Tell nothing any more. Writes that are under way may still be published.
         """
+        self._stopped = True
         for call in (self._call, self._rotation):
             if call is not None and call.active():
                 call.cancel()
@@ -88,7 +90,7 @@ class UnsentNews:
         self._call = None
 
     def _back(self) -> None:
-        if self._names:
+        if self._names and not self._stopped:
             self._call = self._clock.callLater(0, self._tell)
 
     def _tell(self) -> None:

@@ -100,3 +100,13 @@ class UnsentNewsTests(SynchronousTestCase):
         self.unsent.stop()
         self.clock.advance(0)
         self.assertEqual((self.told, self.clock.getDelayedCalls()), ([], []))
+
+    def test_published_after_stop(self) -> None:
+        """
+        Writes that end after that start no timer, and neither does the bus.
+        """
+        self.unsent.stop()
+        self.unsent.published("a")
+        self.lose("b")
+        self.bus.reconnect()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
