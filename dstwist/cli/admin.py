@@ -18,6 +18,13 @@ from dstwist.log import shown
 _CLIENT = {"client": "CLIENT", "user": "USER", "address": "ADDRESS"}
 
 
+def _client_number(text: str) -> int:
+    """
+    The number of a connection, with or without the sign that it has in the log: C{17}, C{#17}.
+    """
+    return int(text.removeprefix("#"))
+
+
 @click.group()
 def admin() -> None:
     """
@@ -126,7 +133,7 @@ def _store(store: dict[str, Any]) -> str:
 
 
 def _words(name: str) -> str:
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).replace("_", " ")
 
 
 @command("clients")
@@ -171,7 +178,7 @@ def _check_nodes(server: Server, answer: dict[str, Any]) -> None:
 
 @command("kick")
 @click.argument("user", required=False)
-@click.option("--client", type=int, metavar="N", help="Close only the connection with this number.")
+@click.option("--client", type=_client_number, metavar="N", help="Close only the connection with this number.")
 @click.option("--reason", metavar="TEXT", help="The reason that the clients are told.")
 @_here
 def kick(server: Server, user: str | None, client: int | None, reason: str | None, here: bool) -> None:
@@ -237,7 +244,7 @@ def bans(server: Server) -> None:
 
 @command("subscriptions")
 @click.argument("name", required=False)
-@click.option("--client", type=int, metavar="N", help="The names of the client with this number.")
+@click.option("--client", type=_client_number, metavar="N", help="The names of the client with this number.")
 @paged
 def subscriptions(server: Server, name: str | None, client: int | None, limit: int | None, after: str | None) -> None:
     """

@@ -174,6 +174,9 @@ def _find_socket(data_dir: str | None, config_file: str | None) -> str:
             path = None
         if path is not None:
             return path
+        if config_file is not None:
+            # The server of the package may be another one, and the command may change it.
+            raise failed(f"{config_file} has no admin.socket; name the server with --data-dir, --socket or --url")
     packaged = os.path.join(PACKAGE_DIRECTORY, SOCKET_NAME)
     if not os.path.exists(packaged):
         raise failed(f"there is no {packaged}; name the server with --data-dir, --socket or --url")

@@ -24,7 +24,7 @@ def cell(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = str(value)
+    text = str(round(value, 3)) if isinstance(value, float) else str(value)
     return shown(text, MAX_CELL - 3) + "..." if len(text) > MAX_CELL else shown(text, MAX_CELL)
 
 

@@ -208,6 +208,8 @@ class OutputTests(AdminCommandTestCase):
         number = row.split()[2]
         self.assertEqual(row.split(), ["EVENT", "subscribed", number, "ann", "192.0.2.1"])
         rows = self.typed("subscriptions", "--client", number)
+        self.assertEqual(self.typed("subscriptions", "--client", f"#{number}"), rows)
+        self.assertEqual(self.type("subscriptions", "--client", "#x").exit_code, 2)
         self.assertEqual([row.split()[-1] for row in rows[1:]], ["a.*", "add", "news"])
         self.assertEqual(self.typed("providers")[1].split(), ["RPC", "add", number, "ann", "192.0.2.1"])
         self.assertEqual(self.typed("patterns")[1].split(), ["EVENT", "a.*", number, "ann", "192.0.2.1", "0"])
@@ -262,6 +264,15 @@ class OutputTests(AdminCommandTestCase):
         self.started()
         result = self.type("cluster")
         self.assertEqual((result.exit_code, result.output), (1, "this server is not in a cluster\n"))
+
+    def test_figures(self) -> None:
+        """
+        The names of figures are words.
+        """
+        client = mock.Mock()
+        client.get.return_value = {"members": [], "busLosses": 0, "news": {"not_compared": 1}}
+        self.patch(cli, "connect", lambda *place: client)
+        self.assertEqual(self.typed("cluster")[-2:], ["bus losses          0", "news: not compared  1"])
 
 
 class JsonTests(AdminCommandTestCase):

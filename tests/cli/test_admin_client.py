@@ -50,6 +50,18 @@ class PlaceTests(CommandTestCase):
         self.assertIn("/nowhere/of-config", self.failed("-c", str(config)))
         self.assertIn("missing.yml", self.failed("-c", "missing.yml"))
 
+    def test_config_without_socket(self) -> None:
+        """
+        A configuration that does not name the socket never means the server of the Debian package.
+        """
+        (self.directory / "package").mkdir()
+        (self.directory / "package" / "admin.sock").touch()
+        config = self.config("serverName: other")
+        self.assertEqual(
+            self.failed("-c", str(config)),
+            f"{config} has no admin.socket; name the server with --data-dir, --socket or --url\n",
+        )
+
     def test_found_config(self) -> None:
         """
         A file that the operator did not name, and that needs variables of the service, is no problem.

@@ -24,8 +24,9 @@ class TableTests(SynchronousTestCase):
 
     def test_cells(self) -> None:
         """
-        A long text is cut, and control characters are replaced.
+        A long text is cut, control characters are replaced, and numbers have at most three decimals.
         """
+        self.assertEqual(cell(0.1278427819), "0.128")
         self.assertEqual(cell("a\x1b[1m\nb"), "a?[1m?b")
         self.assertEqual(cell("x" * MAX_CELL), "x" * MAX_CELL)
         self.assertEqual(cell("x" * (MAX_CELL + 1)), "x" * (MAX_CELL - 3) + "...")
