@@ -291,11 +291,11 @@ class _Converter:
                     raise ConfigError(where, problem)
 
     def _convert_http(self, options: dict[str, Any], path: str) -> None:
-        if options.get("allowAllOrigins") is not None:
+        allowed = options.pop("allowAllOrigins", None)
+        if allowed is not None:
             where = join(path, "allowAllOrigins")
-            if not read_flag(options["allowAllOrigins"], where):
+            if not read_flag(allowed, where):
                 raise ConfigError(where, "use httpServer.options.allowAllOrigins, which is for all endpoints")
-        options.pop("allowAllOrigins", None)
         for key in _HTTP_SERVER_KEYS:
             if options.pop(key, None) is not None:
                 self._no_effect(join(path, key), f"httpServer.options.{key}")

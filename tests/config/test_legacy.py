@@ -312,6 +312,8 @@ class OptionTests(ConfigCase):
             ),
         ):
             self.assertIn(expected, self.refusal(content), content)
+            if "allowAllOrigins" in content:
+                self.assertNotIn("problems", self.refusal(content))
         told = str(self.assertRaises(ConfigError, self.load, "\nrpcTimeout: x"))
         self.assertIn(f"{self.directory}/config.yml: line 2: rpcTimeout: ", told)
 
