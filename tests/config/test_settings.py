@@ -172,12 +172,17 @@ class ShippedTests(ConfigCase):
 
     def test_config(self) -> None:
         """
-        The shipped file serves both generations of clients of this machine, with nothing to remark.
+        The shipped file serves all clients of this machine that are served without a file, with nothing to remark.
         """
         settings = load(str(SHIPPED / "config.yml"), {})
         self.assertEqual(("127.0.0.1", 6020), (settings.http.host, settings.http.port))
         self.assertEqual(
-            [("ws-binary", "/deepstream"), ("ws-text", "/deepstream"), ("ws-text", "/deepstream-v3")],
+            [
+                ("ws-binary", "/deepstream"),
+                ("ws-text", "/deepstream"),
+                ("ws-text", "/deepstream-v3"),
+                ("ws-json", "/deepstream-json"),
+            ],
             [(endpoint.type, endpoint.url_path) for endpoint in settings.web_sockets],
         )
         self.assertEqual([endpoints.HttpEndpoint()], settings.http_apis)
@@ -194,7 +199,6 @@ class ShippedTests(ConfigCase):
             self.write(f"tls/{name}", PEM)
         shutil.copy(SHIPPED / "users.yml", self.directory)
         for block in (
-            r"  # - type: ws-json\n(  #   .*\n)+",
             r"    # ssl:\n(    #   .*\n)+",
             r"# auth:\n#   - type: file\n(#     .*\n)+",
             r"# auth:\n#   - type: http\n(#     .*\n)+",
