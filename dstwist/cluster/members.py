@@ -150,11 +150,13 @@ class Membership:
     @property
     def is_alone(self) -> bool:
         """
-        Whether only this node has lost its bus, and for so long that it gives its partitions away.
+        Whether only this node has lost its bus, and had lost it for so long that it gives its partitions away, when it
+        read the leases of the others. What these say from before an outage of the store says nothing about now.
         """
-        return self._bus.is_lost_for_long(self._clock.seconds()) and any(
-            node != self.node and self._leases.bus_works(node) for node in self.members
-        )
+        age = self._lease.age
+        if age is None or not self._bus.is_lost_for_long(self._clock.seconds() - age):
+            return False
+        return any(node != self.node and self._leases.bus_works(node) for node in self.members)
 
     def seems_well(self, node: str) -> bool:
         """

@@ -70,6 +70,17 @@ class NodeTests(SynchronousTestCase):
         self.stage.advance(2)
         self.assertIsNone(self.ann.not_ready())
 
+    def test_no_bus_and_no_store(self) -> None:
+        """
+        If bus and store are away at once, a node does not know of the buses of the others, and claims nothing.
+        """
+        self.stage.start()
+        self.stage.table.away = True
+        for number in (0, 1):
+            self.stage.bus(number).disconnect()
+        self.stage.advance(6)
+        self.assertIsNone(self.ann.not_ready())
+
     def test_not_ready_dead(self) -> None:
         """
         A node that was found dead joins anew, and is not ready meanwhile.
