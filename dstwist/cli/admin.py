@@ -22,7 +22,10 @@ def _client_number(text: str) -> int:
     """
     The number of a connection, with or without the sign that it has in the log: C{17}, C{#17}.
     """
-    return int(text.removeprefix("#"))
+    try:
+        return int(text.removeprefix("#"))
+    except ValueError:
+        raise click.BadParameter(f"{text} is not the number of a client") from None
 
 
 @click.group()
