@@ -10,6 +10,9 @@ that, too::
     the last subscriber leaves ---------------------------------------------------------> neither
     no pattern matches any more, for some time, and the name has no provider -----------> neither
 
+A name with subscribers for which there is no room when its first pattern comes waits: every L{RETRY_SECONDS} this node
+looks whether there is room.
+
 Always true: subscribers are told SUBSCRIPTION_HAS_PROVIDER and SUBSCRIPTION_HAS_NO_PROVIDER in turns, as on a single
 node. If a name goes from one provider to another, they may be told nothing.
 """
@@ -31,6 +34,9 @@ from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.time_slices import TimeSlices
+
+#: How often this node looks whether there is room for the names that wait for it, in seconds.
+RETRY_SECONDS = 10.0
 
 
 class WantedNames:
@@ -68,6 +74,8 @@ class WantedNames:
         self._time_slices = TimeSlices(cluster.clock)
         # A dict keeps the order, so that a simulation can be repeated.
         self._names: dict[str, None] = {}
+        # The names that a pattern matches, and for which there was no room. Each of them has a subscriber.
+        self._without_room: dict[str, None] = {}
         # The names with a provider, as the subscribers were told.
         self._provided: set[str] = set()
         # The names that are watched because a client is about to subscribe.
@@ -80,6 +88,8 @@ class WantedNames:
         self._new_patterns = False
         self._walking = False
         self._sweep_call: IDelayedCall | None = None
+        # The next look at the names without room. It stays set until all of them have been looked at.
+        self._retry_call: IDelayedCall | None = None
         self._stopped = False
         subscriptions.bound_names(self._may_want, directory.most_bytes)
         subscriptions.observe(self._first, self._last)
@@ -120,8 +130,9 @@ class WantedNames:
         self._time_slices.stop()
         self._deadlines.stop()
         self._expected.stop()
-        if self._sweep_call is not None and self._sweep_call.active():
-            self._sweep_call.cancel()
+        for call in (self._sweep_call, self._retry_call):
+            if call is not None and call.active():
+                call.cancel()
         for name in list(self._waiting):
             self._go_on(name)
 
@@ -138,10 +149,12 @@ class WantedNames:
             self._want(name)
 
     def _last(self, name: str) -> None:
+        self._without_room.pop(name, None)
         if name in self._names:
             self._unwant(name)
 
     def _want(self, name: str) -> None:
+        self._without_room.pop(name, None)
         self._names[name] = None
         self._directory.hold(self._wanted_kind, name)
         if self._announces:
@@ -179,10 +192,35 @@ class WantedNames:
                         if self._directory.has_room(self._wanted_kind, name):
                             self._want(name)
                         else:
+                            self._without_room[name] = None
                             self._log_no_room()
+                            self._retry_soon()
                     yield
         finally:
             self._walking = False
+
+    def _retry_soon(self) -> None:
+        if self._retry_call is None and not self._stopped:
+            self._retry_call = self._clock.callLater(RETRY_SECONDS, self._retry_later)
+
+    def _retry_later(self) -> None:
+        self._time_slices.do(self._retry())
+
+    def _retry(self) -> Iterator[None]:
+        """
+        Report the names for which there is room now.
+        """
+        for name in list(self._without_room):
+            if name in self._without_room and self._directory.has_room(self._wanted_kind, name):
+                if self._patterns.matches(name):
+                    self._want(name)
+                else:
+                    # If a pattern comes that matches it, all names are looked at.
+                    del self._without_room[name]
+            yield
+        self._retry_call = None
+        if self._without_room:
+            self._retry_soon()
 
     def _log_no_room(self) -> None:
         self._log.warn(

@@ -13,7 +13,7 @@ from dstwist.cluster.table import partition_of
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.routing.wanted_names import WantedNames
+from dstwist.routing.wanted_names import RETRY_SECONDS, WantedNames
 from tests.cluster.stage import Stage
 from tests.fakes import FakeConnection
 from tests.logs import Lines
@@ -277,3 +277,28 @@ class FullPartitionTests(StageTestCase):
         self.patterns.put("x", 1)
         self.assertLess(len(self.wanted()), 3)
         self.assertIn("names of RECORD are not offered to listeners", "".join(lines.of("warn")))
+
+    def test_room_again(self) -> None:
+        """
+        A name for which there was no room is offered to listeners when another name of its partition has left. If its
+        subscriber, or its pattern, has gone meanwhile, it is not.
+        """
+        names = [name for name in (f"{n}" + "x" * 3000 for n in range(40)) if partition_of(name, 4) == 1]
+        subscribers = [self.subscribe(name) for name in names[:4]]
+        self.patterns.put("x", 1)
+        (first,) = self.wanted()
+        self.assertEqual(first, names[0])
+        subscribers[1].close()
+        self.stage.advance(30)
+        self.assertEqual(self.wanted(), [first])
+        subscribers[0].close()
+        self.stage.advance(RETRY_SECONDS)
+        self.assertEqual(self.wanted(), [names[2]])
+        self.patterns.remove("x")
+        self.stage.advance(60)
+        self.assertEqual(self.wanted(), [])
+        subscribers[2].close()
+        self.patterns.put("x", 2)
+        self.assertEqual(self.wanted(), [names[3]])
+        subscribers[3].close()
+        self.assertEqual(self.wanted(), [])
