@@ -108,12 +108,14 @@ class Peers:
             queue.add_row(kind, row)
             self._bytes += queue.size - before
 
-    def _add(self, node: str, item: Item, urgent: bool) -> None:
+    def _add(self, node: str, item: Item, urgent: bool) -> bool:
         queue = self._queue(node, item)
-        if queue is not None:
-            before = queue.size
-            queue.add(item, urgent)
-            self._bytes += queue.size - before
+        if queue is None:
+            return False
+        before = queue.size
+        queue.add(item, urgent)
+        self._bytes += queue.size - before
+        return True
 
     def _queue(self, node: str, item: Item) -> WaitingItems | None:
         """
@@ -137,12 +139,14 @@ class Peers:
             queue = self._queues[node] = WaitingItems(self._items_per_turn, self._names_per_turn)
         return queue
 
-    def send_all(self, item: Item) -> None:
+    def send_all(self, item: Item) -> bool:
         """
         Send C{item} to all members, this node included.
+
+        @return: whether there was room for it in the queues of all of them.
         """
-        for node in self._membership.members:
-            self.send(node, item)
+        queued = [self._add(node, item, False) for node in self._membership.members]
+        return all(queued)
 
     def stop(self) -> None:
         """

@@ -197,6 +197,18 @@ class PeersTests(SynchronousTestCase):
         self.turn()
         self.assertEqual((len(got), self.ann.dropped), (most + 1, 4))
 
+    def test_all(self) -> None:
+        """
+        The sender of an item for all members is told whether there was room for it for each of them.
+        """
+        got: list[int] = []
+        for peers in (self.ann, self.bob):
+            peers.handle("text", (fields.text,), lambda sender, text: got.append(len(text)))
+        self.assertTrue(self.ann.send_all(["text", "x"]))
+        self.assertFalse(self.ann.send_all(["text", "x" * (SETTINGS.max_waiting_bytes // 2)]))
+        self.turn()
+        self.assertEqual((len(got), self.ann.dropped), (3, 1))
+
     def test_lost_member(self) -> None:
         """
         The bytes for a member that has gone do not count.

@@ -28,7 +28,8 @@ A store that has lost writes may give their versions to others. So after such a 
 records they have written (L{dstwist.cluster.recent_writes}).
 
 NOTIFY is sent to all nodes, because a program that changes the stores may leave the version as it was. A node that has
-such a record in its memory forgets it.
+such a record in its memory forgets it. The comparison of versions does not find such a change. So if a node cannot be
+told, because too many messages wait, the client gets an error, and can repeat its request.
 """
 
 from __future__ import annotations
@@ -240,12 +241,14 @@ class RecordNodes:
         """
         self._publish(name, node_news.look())
 
-    def notify(self, names: Collection[str]) -> None:
+    def notify(self, names: Collection[str]) -> bool:
         """
         A client says that another program has changed records.
+
+        @return: whether all other nodes are told. If not, too many messages wait for them, and nothing repeats this
+            one.
         """
-        for some in slices(list(names), self._names_per_item):
-            self._peers.send_all([NOTIFY, some])
+        return all(self._peers.send_all([NOTIFY, some]) for some in slices(list(names), self._names_per_item))
 
     def _publish(self, name: str, payload: bytes) -> None:
         self._unsent.published(name)

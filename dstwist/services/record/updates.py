@@ -63,8 +63,8 @@ class RecordUpdates:
                 failed.append(error.detail)
 
         def finish() -> None:
-            if self._nodes is not None:
-                self._nodes.notify(message.names)
+            if self._nodes is not None and not self._nodes.notify(message.names):
+                failed.append("other nodes could not be told")
             if failed:
                 answer = message.error(RecordAction.RECORD_NOTIFY_ERROR)
                 sender.send(replace(answer, data=dumps("; ".join(failed))))

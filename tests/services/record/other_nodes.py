@@ -56,9 +56,10 @@ class FakeClusterNode:
         if kind == NOTIFY:
             self._handler = handler
 
-    def send_all(self, item: list[Any]) -> None:
+    def send_all(self, item: list[Any]) -> bool:
         assert item[0] == NOTIFY
         self.notified += item[1]
+        return True
 
     # -- for tests
 

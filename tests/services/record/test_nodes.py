@@ -856,6 +856,30 @@ class NotifyTests(NodesTestCase):
         self.turn()
         self.assertEqual(bob.take(), [update(names[-1], 1, {"x": 1})])
 
+    def test_no_room(self) -> None:
+        """
+        If other nodes cannot be told, because too many messages for them wait, the client gets an error. It can repeat
+        its request.
+        """
+        self.serve()
+        names = tuple(f"r{number}" for number in range(2 * self.stage.settings.names_per_item + 1))
+        self.have("r0", 1, {"x": 1})
+        ann, bob = self.here.young(), self.there.young("r0")
+        peers = self.stage.nodes[0].peers
+        send_all, room = peers.send_all, [True, False, True]
+        self.patch(peers, "send_all", lambda item: send_all(item) if not room or room.pop() else False)
+        request = ask(A.NOTIFY, names=names, correlation_id="1")
+        (error,) = self.here.say(ann, request)
+        self.assertEqual(
+            (error.action, error.is_error, error.correlation_id, error.data),
+            (A.RECORD_NOTIFY_ERROR, True, "1", b'"other nodes could not be told"'),
+        )
+        self.turn()
+        bob.take()
+        self.assertEqual(self.here.say(ann, request), [request.ack()])
+        self.turn()
+        self.assertEqual(bob.take(), [update("r0", 1, {"x": 1})])
+
 
 class ListeningTests(NodesTestCase):
     """
