@@ -68,7 +68,7 @@ class AdminClient:
 
     def lines(self, command: str, values: Mapping[str, Any]) -> Iterator[str]:
         """
-        The lines of an answer without an end.
+        The lines of an answer without an end. If it ends all the same, the command fails.
         """
         response = self._begin("GET", _target(command, values), None)
         if response.status != 200:
@@ -79,7 +79,8 @@ class AdminClient:
             while line := response.readline():
                 yield line.decode("utf-8", "replace").rstrip("\n")
         except (OSError, http.client.HTTPException):
-            raise failed(f"{self._place}: the server has closed the connection") from None
+            pass
+        raise failed(f"{self._place}: the server has closed the connection")
 
     def _begin(self, method: str, target: str, body: str | None) -> http.client.HTTPResponse:
         try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from unittest import mock
 
 from click.testing import Result
 
@@ -89,6 +90,18 @@ class PlaceTests(CommandTestCase):
             self.assertIn(f"--url {url}: ", self.failed("--url", url))
         self.assertIn("--token-file nowhere: ", self.failed("--url", "http://h:1", "--token-file", "nowhere"))
         self.assertEqual(self.failed("--token-file", os.devnull), "--token-file is for --url\n")
+
+    def test_trace_ends(self) -> None:
+        """
+        A trace fails if the server ends it, so that its end is no silence of the user.
+        """
+        response = mock.Mock(status=200, readline=mock.Mock(side_effect=[b'{"time": 1, "tracing": "ann"}\n', b""]))
+        connection = mock.Mock(getresponse=lambda: response)
+        self.patch(admin_client, "_UnixConnection", lambda path: connection)
+        result = self.dstwist("admin", "trace", "ann", "--socket", "s")
+        self.assertEqual(result.exit_code, 1)
+        self.assertIn("tracing=ann", result.output)
+        self.assertIn("s: the server has closed the connection", result.output)
 
     def test_target(self) -> None:
         """
