@@ -34,9 +34,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dstwist.cluster.fields import list_of, number, text
 from dstwist.cluster.members import Membership
 from dstwist.cluster.peers import Peers
+from dstwist.cluster.remembered_names import RememberedNames
 from dstwist.cluster.slices import slices
 from dstwist.config.cluster import ClusterSettings
-from dstwist.protocol.weights import weigh_name
 
 LOST = "lost"
 REWRITTEN = "rewritten"
@@ -47,42 +47,11 @@ RECENT_SECONDS = 15.0
 #: For how long no name is forgotten after a loss, in seconds: other nodes may find the store later.
 KEEP_SECONDS = 600.0
 
-#: How many names are remembered of each L{RECENT_SECONDS}, and the bytes of memory that they may take.
-MAX_NAMES = 100000
-MAX_BYTES = 2**24
-
 #: How long a member has for its answer, in seconds: the first and the longest time.
 FIRST_WAIT_SECONDS = 1.0
 MAX_WAIT_SECONDS = 60.0
 
 _MORE, _END, _TOO_MANY = range(3)
-
-
-class _Names:
-    """
-    A set of names that keeps their order.
-
-    @ivar is_full: whether a name was left out.
-    """
-
-    __slots__ = ("_bytes", "is_full", "names")
-
-    def __init__(self) -> None:
-        self.names: dict[str, None] = {}
-        self.is_full = False
-        self._bytes = 0
-
-    def add(self, name: str) -> None:
-        """
-        Add C{name}, if there is room.
-        """
-        if name in self.names:
-            return
-        if len(self.names) < MAX_NAMES and self._bytes < MAX_BYTES:
-            self.names[name] = None
-            self._bytes += weigh_name(name)
-        else:
-            self.is_full = True
 
 
 class RecentWrites:
@@ -111,8 +80,9 @@ class RecentWrites:
         self._rewritten = rewritten
         self._all_rewritten = all_rewritten
         self._all_heard = all_heard
-        self._recent = _Names()
-        self._earlier = _Names()
+        # The names of the current L{RECENT_SECONDS}, and of those before.
+        self._recent = RememberedNames()
+        self._earlier = RememberedNames()
         self._rotation: IDelayedCall | None = None
         self._kept_until = float("-inf")
         # The number of the question, and the members that have answered it.
@@ -171,7 +141,7 @@ class RecentWrites:
     def _rotate(self) -> None:
         kept = self._clock.seconds() < self._kept_until
         if not kept:
-            self._earlier, self._recent = self._recent, _Names()
+            self._earlier, self._recent = self._recent, RememberedNames()
         more = kept or bool(self._earlier.names)
         self._rotation = self._clock.callLater(RECENT_SECONDS, self._rotate) if more else None
 

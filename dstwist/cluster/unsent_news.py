@@ -13,23 +13,22 @@ while the bus is lost       until the bus is back
 while it is not             for C{busNoticeTime} to twice that time; if the bus is lost meanwhile, until it is back
 ==========================  =========================================================================================
 
-Beyond L{MAX_NAMES} names it remembers no more; such records are compared in the next C{compareInterval}.
+It remembers a limited number of names (L{dstwist.cluster.remembered_names}). The records of all others are compared in
+the next C{compareInterval}.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dstwist.cluster.remembered_names import RememberedNames
 from dstwist.config.cluster import ClusterSettings
 from dstwist.interfaces import IBus
 
-#: How many names are remembered.
-MAX_NAMES = 100000
-
-#: How many are told in one turn.
+#: How many names are told in one turn.
 NAMES_PER_TURN = 500
 
 
@@ -47,10 +46,9 @@ class UnsentNews:
         self._clock = clock
         self._notice_time = settings.bus_notice_time
         self._tell_to_look = tell_to_look
-        # Dicts are sets that keep their order.
-        self._names: dict[str, None] = {}
-        self._recent: dict[str, None] = {}
-        self._earlier: dict[str, None] = {}
+        self._names = RememberedNames()
+        self._recent = RememberedNames()
+        self._earlier = RememberedNames()
         self._call: IDelayedCall | None = None
         self._rotation: IDelayedCall | None = None
         self._stopped = False
@@ -63,9 +61,7 @@ class UnsentNews:
         """
         News of C{name} is published, or would be if the bus were not lost.
         """
-        names = self._names if self._bus.is_lost else self._recent
-        if len(names) < MAX_NAMES:
-            names[name] = None
+        (self._names if self._bus.is_lost else self._recent).add(name)
         if self._rotation is None and not self._stopped:
             self._rotation = self._clock.callLater(self._notice_time, self._rotate)
 
@@ -79,12 +75,14 @@ class UnsentNews:
                 call.cancel()
 
     def _rotate(self) -> None:
-        self._earlier, self._recent = self._recent, {}
+        self._earlier, self._recent = self._recent, RememberedNames()
         self._rotation = self._clock.callLater(self._notice_time, self._rotate) if self._earlier else None
 
     def _lost(self) -> None:
-        self._names = dict(islice({**self._earlier, **self._recent, **self._names}.items(), MAX_NAMES))
-        self._earlier, self._recent = {}, {}
+        unsent = RememberedNames()
+        for name in chain(self._earlier.names, self._recent.names, self._names.names):
+            unsent.add(name)
+        self._names, self._earlier, self._recent = unsent, RememberedNames(), RememberedNames()
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
@@ -94,9 +92,7 @@ class UnsentNews:
             self._call = self._clock.callLater(0, self._tell)
 
     def _tell(self) -> None:
-        names = list(islice(self._names, NAMES_PER_TURN))
-        for name in names:
-            del self._names[name]
+        for name in self._names.take(NAMES_PER_TURN):
             self._tell_to_look(name)
         self._call = None
         if not self._bus.is_lost:

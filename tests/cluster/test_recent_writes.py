@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster import recent_writes
+from dstwist.cluster import remembered_names
 from dstwist.cluster.node import ClusterNode
 from dstwist.cluster.recent_writes import KEEP_SECONDS, RECENT_SECONDS, RecentWrites
 from tests.cluster.stage import Stage
@@ -117,7 +117,7 @@ class RecentWritesTests(SynchronousTestCase):
         A node that has written too many records says so.
         """
         self.ann.lost()
-        with patch.object(recent_writes, "MAX_NAMES", 2):
+        with patch.object(remembered_names, "MAX_NAMES", 2):
             for name in "abc":
                 self.bob.written(name)
             self.assertEqual(self.ask(), "*.")
@@ -127,7 +127,7 @@ class RecentWritesTests(SynchronousTestCase):
         So does a node whose names are too long.
         """
         self.ann.lost()
-        with patch.object(recent_writes, "MAX_BYTES", 2000):
+        with patch.object(remembered_names, "MAX_BYTES", 2000):
             for letter in "abc":
                 self.bob.written(letter * 1000)
         self.assertEqual(self.ask(), "*.")

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.cluster import unsent_news
+from dstwist.cluster import remembered_names, unsent_news
 from dstwist.cluster.bus_memory import MemoryNetwork
 from dstwist.cluster.unsent_news import UnsentNews
 from dstwist.config.cluster import ClusterSettings
@@ -85,11 +85,25 @@ class UnsentNewsTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        Only so many names are remembered.
+        Only so many names are remembered, also if most of them were published before the loss was noticed.
         """
-        with patch.object(unsent_news, "MAX_NAMES", 2):
-            self.lose("abc")
+        with patch.object(remembered_names, "MAX_NAMES", 2):
+            for name in "abc":
+                self.unsent.published(name)
+            self.lose("cd")
         self.assertEqual(len(self.unsent), 2)
+
+    def test_limit_of_bytes(self) -> None:
+        """
+        Only so many bytes of names are remembered.
+        """
+        with patch.object(remembered_names, "MAX_BYTES", 2000):
+            for number in range(4):
+                self.unsent.published(f"{number}" + "x" * 900)
+            self.bus.disconnect()
+            for number in range(4, 8):
+                self.unsent.published(f"{number}" + "x" * 900)
+        self.assertEqual(len(self.unsent), 3)
 
     def test_stop(self) -> None:
         """
