@@ -1,5 +1,5 @@
 """
-The composition root: builds all parts of one server and wires them, once.
+The composition root: one server, whose parts are put together once, in the steps of L{dstwist.assembly}.
 
 A node is an object of the program that it runs in: that program owns the process, its reactor, its log and its signals,
 and may have several nodes. Always true: a node ends no process and stops no reactor, and it fails by a Deferred or an
@@ -9,76 +9,36 @@ exception of L{dstwist.errors}.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
 from twisted.internet.interfaces import IStreamServerEndpoint
 
-from dstwist.admin.all_commands import all_commands
-from dstwist.admin.parts import NodeParts as AdminParts
-from dstwist.admin.server import build_admin
-from dstwist.api.api import Api
-from dstwist.api.figures import Counting
-from dstwist.api.hub import Hub
-from dstwist.auth.methods import build_authentication
-from dstwist.auth.methods import describe as describe_authentication
-from dstwist.auth.reload import AuthReload
-from dstwist.client_side import ClientSide
-from dstwist.cluster.from_settings import build_cluster
+from dstwist.assembly.clients import ClientParts
+from dstwist.assembly.logins import LoginParts
+from dstwist.assembly.operation import OperationParts
+from dstwist.assembly.ports import PortParts
+from dstwist.assembly.requests import PermissionParts, RequestParts
+from dstwist.assembly.start_and_stop import check, dependencies, started_in_turn, watchers
 from dstwist.config.load import ignored_in_programs, load
 from dstwist.config.settings import Settings
-from dstwist.connections.login import Logins
-from dstwist.connections.request_logins import RequestLogins
-from dstwist.connections.users import UserRegistry
-from dstwist.counters.log_lines import LineCounts
-from dstwist.dependencies import Dependencies, Dependency
+from dstwist.dependencies import Dependency
 from dstwist.endpoints import endpoints_for
 from dstwist.errors import ConfigError
-from dstwist.figures.monitoring import Monitoring
-from dstwist.figures.node_parts import NodeParts
-from dstwist.figures.reactor_lag import ReactorLag
 from dstwist.http_api.charges import Charges
-from dstwist.http_api.handlers import ApiParts
-from dstwist.http_api.rates import RequestRates
-from dstwist.http_side import HttpSide
-from dstwist.interfaces import IRequester
-from dstwist.lifecycle import Lifecycle, Watcher
+from dstwist.lifecycle import Lifecycle
 from dstwist.limits.admission import Admission
-from dstwist.limits.bans import Bans
-from dstwist.limits.failed_logins import FailedLogins
 from dstwist.limits.log_lines import LogLimit
 from dstwist.limits.open_files import connections_within, open_file_limit
-from dstwist.limits.outgoing_bytes import outgoing_bytes
-from dstwist.limits.rates import UserRateLimits
 from dstwist.log import Logger, about, labelled
 from dstwist.node_service import NodeService
-from dstwist.permission.denials import Denials
-from dstwist.permission.open import OpenPermission
-from dstwist.permission.reload import RuleReload
-from dstwist.permission.selection import build_permission
-from dstwist.plugins import PluginContext
 from dstwist.plugins.hosting import Plugins
 from dstwist.reload.on_sighup import Reloads
-from dstwist.routing.router import Router
-from dstwist.scheduling.clocks import steady_clock, steady_time, wall_time
-from dstwist.scheduling.turns import Turns
-from dstwist.services.topics import TopicBuilder
-from dstwist.startup_checks import (
-    tell_of_open_files,
-    warn_of_open_doors,
-    warn_of_open_tables,
-    warn_of_unasked_certificates,
-)
 from dstwist.store.from_settings import build_stores
-from dstwist.store.loss import LossWatch
-from dstwist.store.tiers import TieredStore
-from dstwist.streams.registry import Streams
-from dstwist.tls.certificates import TlsEndpoint
-from dstwist.transports.accept_rate import AcceptRate
+from dstwist.tls.certificates import ServerCertificate, TlsEndpoint
 from dstwist.transports.ports import Ports
-from dstwist.transports.websocket_builder import WebSocketBuilder
 
 
 class Node(NodeService):
@@ -115,183 +75,84 @@ class Node(NodeService):
         self._settings = settings
         self._label = label
         self._on_fatal: Callable[[str], object] | None = None
+        self.reloads = Reloads(settings, reread)
+        self._certificates: list[ServerCertificate] = []
         endpoints = list(endpoints)
         self._ports = ports = Ports(endpoints, reactor)
-        self._certificates = [each.certificate for each in endpoints if isinstance(each, TlsEndpoint)]
-        self.reloads = Reloads(settings, reread)
-        for certificate in self._certificates:
-            self.reloads.add("certificate", certificate.reload)
+        self._add_certificates(each.certificate for each in endpoints if isinstance(each, TlsEndpoint))
+
         self._stores = stores = build_stores(
             settings.cache, settings.storage, data_dir, reactor, settings.record, settings.cluster is not None
         )
-        self._authenticator = build_authentication(settings.auth, reactor, stores.lasting)
-        self._users = UserRegistry()
-        failed_logins = FailedLogins(settings.limits, reactor)
-        bans = Bans(steady_time(reactor))
-        self.request_logins = RequestLogins(
-            # Without the limits of users: a request is no connection.
-            Logins(self._authenticator, failed_logins, UserRegistry(), reactor, bans=bans),
-            settings.limits.request_login_cache_time,
-            reactor,
-        )
-        logins = AuthReload(
-            self._authenticator, settings.auth, self._count, self.kick, self.request_logins.forget, reactor
-        )
-        self.reloads.add_section("auth", lambda settings: logins.reload(settings.auth))
-        self._files = open_file_limit()
-        admission = Admission(settings.limits, reactor, connections_within(self._files), bans)
-        tiers = TieredStore(stores.cache, stores.storage, settings.record, reactor)
-        self._permission = build_permission(
-            settings.permission, wall_time(reactor), tiers.load, PluginContext(reactor, stores.storage)
-        )
-        outgoing = outgoing_bytes(settings.limits, reactor)
-        denials = Denials(self._permission, settings.logger.log_denied)
+        logins = LoginParts(settings, stores.lasting, self._count, self.kick, reactor)
+        self._users = logins.users
+        self.request_logins = logins.request_logins
+        self.reloads.add_section("auth", lambda settings: logins.reload.reload(settings.auth))
+
+        permitted = PermissionParts(settings, stores, reactor)
+        # Plug-ins hear of a login before the topics do.
         plugins = Plugins(settings.plugins, reactor, label)
         if plugins:
-            self._users.observe_connections(plugins.logged_in, plugins.logged_out)
-        self._cluster = cluster = build_cluster(settings, stores.arbiter, reactor, steady_clock(reactor))
-        topics = TopicBuilder(
-            settings,
-            reactor,
-            cluster,
-            self._users,
-            outgoing,
-            self._permission,
-            # If everything is permitted, nothing needs a decision for each name.
-            None if isinstance(self._permission, OpenPermission) else self._permission,
-            tiers,
-            denials,
-        ).build_topics()
-        router = Router(self._permission, topics.by_topic, settings.limits.max_name_length, reactor, denials)
-        rules = RuleReload(self._permission, settings.permission, topics.grant_types, reactor, router.drain)
-        self.reloads.add_section("permission", lambda settings: rules.reload(settings.permission))
-        user_rates = UserRateLimits(settings.limits, reactor)
-        web_sockets = WebSocketBuilder(
-            settings,
-            reactor,
-            self._authenticator,
-            router,
-            self._users,
-            user_rates,
-            failed_logins,
-            outgoing,
-            self._departed if self._authenticator.departures else None,
-            label,
-            bans,
+            logins.users.observe_connections(plugins.logged_in, plugins.logged_out)
+        requests = RequestParts(settings, stores, logins.users, permitted, reactor)
+        self._cluster = cluster = requests.cluster
+        self.reloads.add_section("permission", lambda settings: requests.rules.reload(settings.permission))
+
+        self._clients = clients = ClientParts(
+            settings, logins, requests, stores.cache, self.kick, lambda: self.monitoring.values(), reactor, label
         )
-        clients, self.web_sockets = web_sockets.build_factories()
-        figures = Counting(self.web_sockets, self._users, topics, stores.cache, cluster)
-        self._streams = streams = Streams(settings.limits)
-        self._hub = hub = Hub(
-            router,
-            user_rates,
-            reactor,
-            self.request_logins,
-            self.kick,
-            figures.count,
-            lambda: self.monitoring.values(),
-            label,
-        )
-        self.api = Api(hub, hub.server)
-        administered = AdminParts(
+        self.web_sockets = clients.web_sockets
+        self.api = clients.api
+
+        files = open_file_limit()
+        admission = Admission(settings.limits, reactor, connections_within(files), logins.bans)
+        charges = Charges(settings.limits.max_http_bytes)
+        operation = OperationParts(
             settings,
-            self.web_sockets,
-            self._users,
-            topics,
             stores,
-            tiers,
-            cluster,
-            self.api.records,
-            self.request_logins,
-            hub.figures,
+            logins,
+            permitted,
+            requests,
+            clients,
+            admission,
+            charges,
             self.not_ready,
-            self._kick_others,
-            streams.kicked_address,
             self.reload,
             lambda seconds: self.drain.begin(seconds),
-            bans,
+            data_dir,
             reactor,
             label,
         )
-        self._admin = build_admin(settings.admin, data_dir, all_commands(administered), reactor, label)
-        charges = Charges(settings.limits.max_http_bytes)
-        self.monitoring = Monitoring(
-            settings.monitoring,
-            NodeParts(
-                summary=hub.figures,
-                not_ready=self.not_ready,
-                turns=Turns.of(reactor),
-                admission=admission,
-                endpoints=web_sockets.endpoints,
-                request_logins=self.request_logins,
-                router=router,
-                denials=denials,
-                permission=self._permission,
-                topics=topics,
-                tiers=tiers,
-                outgoing=outgoing,
-                incoming=web_sockets.incoming,
-                charges=charges,
-                lines=LineCounts(),
-                lag=ReactorLag(reactor),
-                cluster=cluster,
-            ),
-            reactor,
-            label,
-        )
-        rate = settings.limits.max_connection_rate
-        accept_rate = None if rate is None else AcceptRate(rate, ports.listening, reactor)
-        self.http = http = HttpSide(
+        self._admin = operation.admin
+        self.monitoring = operation.monitoring
+
+        entry = PortParts(
             settings,
-            self.web_sockets,
-            web_sockets.incoming,
+            ports,
+            logins,
+            requests,
+            clients,
             admission,
-            None if accept_rate is None else accept_rate.arrived,
-            ApiParts(
-                router,
-                self.request_logins,
-                RequestRates(user_rates, reactor),
-                charges,
-                frozenset(topics.by_topic),
-                settings.http.max_message_size,
-                reactor,
-                label,
-            ),
-            streams,
-            outgoing,
+            charges,
             self.not_ready,
             self.monitoring.routes,
             reactor,
-        )
-        self.factory = http.factory
-        ports.add(http.ports)
-        for certificate in http.certificates:
-            self._certificates.append(certificate)
-            self.reloads.add("certificate", certificate.reload)
-        self._client_side = ClientSide(
-            settings,
-            ports,
-            self.web_sockets,
-            clients,
-            http,
-            topics,
-            admission,
-            failed_logins,
-            self.request_logins,
-            accept_rate,
-            hub,
-            reactor,
             label,
         )
-        self.drain = self._client_side.drain
+        self.http = entry.http
+        self.factory = entry.http.factory
+        self._add_certificates(entry.http.certificates)
+        self._client_side = entry.client_side
+        self.drain = entry.client_side.drain
+
         self._lifecycle = Lifecycle(
             settings,
-            self._watchers(rules, logins, reactor),
-            self._started_in_turn(self._dependencies(reactor), reactor),
-            self._started_in_turn([Dependency(*part) for part in plugins.parts(self.api)], reactor),
+            watchers(self.monitoring, self._certificates, requests, logins, self.reloads, reactor, label),
+            dependencies(settings, stores, logins, requests, self._admin, self._lost, reactor),
+            started_in_turn([Dependency(*part) for part in plugins.parts(self.api)], settings, reactor),
             None if cluster is None else cluster.hand_over,
-            self._check,
-            self._client_side,
+            partial(check, settings, permitted.permission, ports, self._certificates, files),
+            entry.client_side,
             log_limit,
             reactor,
             label,
@@ -358,54 +219,10 @@ class Node(NodeService):
         log_limit = LogLimit(settings.limits, reactor, label)
         return cls(settings, endpoints, reactor, data_dir, reread, log_limit, label)
 
-    def _watchers(self, rules: RuleReload, logins: AuthReload, reactor: Any) -> list[Watcher]:
-        def run(section: str) -> bool:
-            with labelled(self._label):
-                return self.reloads.run_section(section)
-
-        return [
-            Watcher(self.monitoring.start, self.monitoring.stop),
-            *(Watcher(partial(certificate.start, reactor), certificate.stop) for certificate in self._certificates),
-            Watcher(partial(rules.start, partial(run, "permission")), rules.stop),
-            Watcher(partial(logins.start, partial(run, "auth")), logins.stop),
-        ]
-
-    def _dependencies(self, reactor: Any) -> list[Dependency]:
-        settings, stores = self._settings, self._stores
-        found = [
-            Dependency("storage", stores.storage, stores.describe_storage),
-            Dependency("cache", stores.cache, lambda: stores.cache_description),
-            Dependency("authentication", self._authenticator, lambda: describe_authentication(settings.auth)),
-        ]
-        cluster = self._cluster
-        if cluster is not None:
-            # A member that differs may be dead, which shows after leaseTime.
-            waits = cluster.settings.lease_time + cluster.settings.join_timeout
-            found.append(Dependency("cluster", cluster, lambda: cluster.description, waits))
-        if settings.exit_on_fatal_error:
-            watch = LossWatch(
-                [("storage", stores.storage), ("cache", stores.cache)],
-                settings.dependency_initialization_timeout,
-                self._lost,
-                reactor,
-            )
-            found.append(Dependency("exitOnFatalError", watch, lambda: watch.description))
-        admin = self._admin
-        if admin is not None:
-            # The last to start, and the first to stop: its commands ask the others.
-            found.append(Dependency("administration", admin, lambda: admin.description))
-        return found
-
-    def _started_in_turn(self, parts: Sequence[Dependency], reactor: Any) -> Dependencies:
-        settings = self._settings
-        return Dependencies(parts, settings.dependency_initialization_timeout, settings.shutdown_timeout, reactor)
-
-    async def _check(self) -> None:
-        settings = self._settings
-        tell_of_open_files(self._files, settings.limits.max_connections)
-        await warn_of_open_tables(settings.auth, self._permission)
-        await warn_of_open_doors(settings.auth, self._permission, self._ports.hosts)
-        warn_of_unasked_certificates(settings.auth, any(each.asks for each in self._certificates))
+    def _add_certificates(self, certificates: Iterable[ServerCertificate]) -> None:
+        for certificate in certificates:
+            self._certificates.append(certificate)
+            self.reloads.add("certificate", certificate.reload)
 
     def on_fatal_error(self, callback: Callable[[str], object]) -> None:
         """
@@ -418,10 +235,6 @@ class Node(NodeService):
         self._log.critical("PLUGIN_ERROR | {reason}; exitOnFatalError", reason=reason, event="PLUGIN_ERROR")
         if self._on_fatal is not None:
             self._on_fatal(reason)
-
-    def _departed(self, connection: IRequester) -> None:
-        if connection.user is not None:
-            self._authenticator.departed(connection.user)
 
     def log_figures(self) -> None:
         """
@@ -450,7 +263,7 @@ class Node(NodeService):
         """
         How many connections and streams C{user} has, and how many handles of the API that have logged in as C{user}.
         """
-        return self._users.count(user) + self._hub.count(user) + self._streams.count(user)
+        return self._users.count(user) + self._clients.count_others(user)
 
     def kick(self, user: str, reason: str) -> int:
         """
@@ -467,15 +280,7 @@ class Node(NodeService):
         for connection in connections:
             self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(connection))
             connection.close(reason)
-        return len(connections) + self._kick_others(user, reason)
-
-    def _kick_others(self, user: str, reason: str) -> int:
-        """
-        Close all parties without a WebSocket that have logged in as C{user}.
-
-        @return: how many.
-        """
-        return self._hub.kicked(user, reason) + self._streams.kicked(user, reason)
+        return len(connections) + self._clients.kick_others(user, reason)
 
     def not_ready(self) -> str | None:
         """

@@ -10,8 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
-from dstwist import node as node_module
 from dstwist.admin.nodes import ANSWER_TIMEOUT
+from dstwist.assembly import requests as requests_module
 from dstwist.cluster.bus_memory import MemoryBus, MemoryNetwork
 from dstwist.cluster.kinds import EXACT
 from dstwist.cluster.node import ClusterNode
@@ -39,7 +39,7 @@ class ClusterTestCase(AdminTestCase):
             rng = random.Random(number)
             return ClusterNode(f"n{number}", self.network.bus(), table, reactor, settings, EXACT, rng)
 
-        self.patch(node_module, "build_cluster", build)
+        self.patch(requests_module, "build_cluster", build)
         _stores["storage"] = self.storage = SlowStore("storage", [])
         self.addCleanup(_stores.clear)
         self.storage.starting.callback(None)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-import dstwist.node as node_module
+import dstwist.assembly.requests as requests_module
 from dstwist.api.errors import MessageDenied
 from dstwist.api.figures import Figures
 from dstwist.cluster.bus_memory import MemoryNetwork
@@ -49,7 +49,7 @@ class ClusterFigureTests(ApiTestCase):
         def build(settings: Settings, arbiter: object, reactor: IReactorTime, clock: IReactorTime) -> ClusterNode:
             return ClusterNode("ann", MemoryNetwork(clock).bus(), MemoryTable(), clock, ClusterSettings(partitions=4))
 
-        self.patch(node_module, "build_cluster", build)
+        self.patch(requests_module, "build_cluster", build)
         return super().make_node(settings)
 
     def test_cluster(self) -> None:
@@ -66,6 +66,8 @@ class ClusterFigureTests(ApiTestCase):
         """
         C{/ready} has the reason of the cluster.
         """
+        # The node asks other nodes about their stores, and there are none.
+        self.reactor.pump([0.1] * 50)
         self.assertIsNone(self.node.not_ready())
         self.patch(ClusterNode, "not_ready", lambda cluster: "the node joins the cluster")
         self.assertEqual(self.node.not_ready(), "the node joins the cluster")

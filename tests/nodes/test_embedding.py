@@ -19,7 +19,7 @@ from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from dstwist import node as node_module
+from dstwist.assembly import requests as requests_module
 from dstwist.errors import ConfigError, StartError, StoppedError, StoreError
 from dstwist.log import Logger
 from dstwist.node import Node
@@ -334,7 +334,7 @@ class ClockTests(EmbeddingTestCase):
         The part of a node in a cluster gets a clock that is not set with the time of day.
         """
         clocks: list[Any] = []
-        self.patch(node_module, "build_cluster", lambda settings, arbiter, reactor, clock: clocks.append(clock))
+        self.patch(requests_module, "build_cluster", lambda settings, arbiter, reactor, clock: clocks.append(clock))
         self.node()
         self.assertIs(clocks[0], self.reactor)
         self.reactor.seconds = time.time  # type: ignore[method-assign]
