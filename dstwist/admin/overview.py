@@ -59,6 +59,7 @@ class Overview:
             "logLevel": Logger.level_name(),
             "memory": resident_bytes(),
             "connections": figures.connections,
+            "streams": figures.streams,
             "users": figures.users,
             "handles": figures.handles,
             "events": figures.events,
@@ -120,7 +121,8 @@ class Overview:
         seconds = parameters.number("seconds", usual, 0, MAX_DRAIN_SECONDS)
         if not self._parts.drain(seconds):
             raise CommandError(self._parts.not_ready() or "the clients are sent away already", 409)
-        return {"clients": self._parts.figures().connections, "seconds": seconds}
+        figures = self._parts.figures()
+        return {"clients": figures.connections + figures.streams, "seconds": seconds}
 
 
 def resident_bytes() -> int | None:

@@ -22,6 +22,7 @@ class Figures:
     The node at one moment.
 
     @ivar connections: WebSockets, those included whose clients have not logged in.
+    @ivar streams: streams of server-sent events, those included whose clients are logging in.
     @ivar users: users with a connection.
     @ivar handles: open handles of the API, that of the server included.
     @ivar events: names of events that have a subscriber; so are the next two.
@@ -32,6 +33,7 @@ class Figures:
     """
 
     connections: int
+    streams: int
     users: int
     handles: int
     events: int
@@ -49,6 +51,7 @@ class Counting:
     def __init__(
         self,
         web_sockets: Mapping[str, WebSocketFactory],
+        streams: Sized,
         users: UserRegistry,
         topics: Topics,
         cache: object,
@@ -56,6 +59,7 @@ class Counting:
     ) -> None:
         self._cluster = cluster
         self._web_sockets = web_sockets
+        self._streams = streams
         self._users = users
         self._topics = topics
         self._cache = cache
@@ -69,6 +73,7 @@ class Counting:
         names = {topic: len(registry.names()) for topic, registry in self._topics.subscriptions.items()}
         return Figures(
             sum(len(factory.links) for factory in self._web_sockets.values()),
+            len(self._streams),
             len(self._users.names()),
             handles,
             names.get(Topic.EVENT, 0),

@@ -65,7 +65,7 @@ class ClientParts:
         self.endpoints = web_sockets.endpoints
         self.incoming = web_sockets.incoming
         self.streams = Streams(settings.limits)
-        figures = Counting(self.web_sockets, logins.users, requests.topics, cache, requests.cluster)
+        figures = Counting(self.web_sockets, self.streams, logins.users, requests.topics, cache, requests.cluster)
         self.hub = Hub(
             requests.router, self.user_rates, reactor, logins.request_logins, kick, figures.count, metrics, label
         )

@@ -114,6 +114,7 @@ def status(server: Server) -> None:
         "memory",
         "nodes",
         "connections",
+        "streams",
         "users",
     )
     names += ("handles", "events", "records", "procedures", "cachedRecords", "storage", "cache")

@@ -49,6 +49,7 @@ METRICS = (
     Metric(
         "dstwist_connections", GAUGE, "WebSockets by endpoint, including clients without a login.", ("endpoint", "path")
     ),
+    Metric("dstwist_streams", GAUGE, "Streams of server-sent events, including clients that are logging in."),
     Metric("dstwist_users", GAUGE, "Users with a connection to this node."),
     Metric("dstwist_online_users", GAUGE, "Users whom this node knows to be online, as the topic PRESENCE tells them."),
     Metric("dstwist_handles", GAUGE, "Open handles of the API for the program around the node."),

@@ -51,6 +51,7 @@ def _collect_clients(samples: Samples, parts: NodeParts) -> None:
     summary = parts.summary()
     samples.add("dstwist_sockets", parts.admission.total)
     samples.add("dstwist_max_sockets", parts.admission.most)
+    samples.add("dstwist_streams", summary.streams)
     samples.add("dstwist_users", summary.users)
     samples.add("dstwist_handles", summary.handles)
     logins: dict[str, list[Mapping[Outcome, int]]] = {}

@@ -8,6 +8,7 @@ from dstwist import __version__
 from dstwist.admin.overview import DRAIN_SECONDS
 from dstwist.log import Logger
 from tests.admin.helpers import AdminTestCase
+from tests.http_api.stage import Program
 from tests.nodes.test_embedding import SLOW_STORAGE
 from tests.nodes.test_stores import SlowStore, _stores
 
@@ -31,6 +32,22 @@ class StatusTests(AdminTestCase):
         self.assertEqual((value["name"], value["version"], value["uptime"]), ("one", __version__, 65))
         self.assertEqual((value["connections"], value["users"], value["events"], value["nodes"]), (2, 2, 1, 1))
         self.assertEqual((value["ready"], value["reason"], value["storage"]["problem"]), (True, None, None))
+
+    def test_streams(self) -> None:
+        """
+        Streams of server-sent events count apart from connections. They are no clients of the list, but are sent away
+        with them.
+        """
+        node = self.started()
+        self.client(node)
+        for name in ("news", "sport"):
+            program = Program(node.factory, "192.0.2.1")
+            program.send(f"/api/events/{name}", method="GET")
+        self.reactor.pump([0] * 3)
+        value = self.get("status").value
+        self.assertEqual((value["connections"], value["streams"]), (1, 2))
+        self.assertEqual(len(self.get("clients").value["clients"]), 1)
+        self.assertEqual(self.post("drain").value["clients"], 3)
 
     def test_trouble(self) -> None:
         """

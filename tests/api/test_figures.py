@@ -4,7 +4,9 @@ Tests for L{dstwist.api.figures}.
 
 from __future__ import annotations
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
 import dstwist.assembly.requests as requests_module
 from dstwist.api.errors import MessageDenied
@@ -16,6 +18,7 @@ from dstwist.config.cluster import ClusterSettings
 from dstwist.config.settings import Settings
 from dstwist.node import Node
 from tests.api.stage import ApiTestCase, ignore
+from tests.streams.stage import StreamTestCase
 
 
 class FigureTests(ApiTestCase):
@@ -27,17 +30,34 @@ class FigureTests(ApiTestCase):
         """
         The numbers at this moment.
         """
-        self.assertEqual(self.api.figures(), Figures(0, 0, 1, 0, 0, 0, 0))
+        self.assertEqual(self.api.figures(), Figures(0, 0, 0, 1, 0, 0, 0, 0))
         for user in ("ann", "ann", "bob"):
             self.client("v4", user).subscribe("news")
         self.done(self.api.records.set("a", {}))
         bob = self.api.as_user("bob")
         self.done(bob.records.subscribe("b", ignore))
         self.done(bob.rpc.provide("add", ignore))
-        self.assertEqual(self.api.figures(), Figures(3, 2, 2, 1, 1, 1, 1))
+        self.assertEqual(self.api.figures(), Figures(3, 0, 2, 2, 1, 1, 1, 1))
         self.assertRaises(MessageDenied, bob.figures)
         bob.close()
-        self.assertEqual(self.api.figures(), Figures(3, 2, 1, 1, 0, 0, 1))
+        self.assertEqual(self.api.figures(), Figures(3, 0, 2, 1, 1, 0, 0, 1))
+
+
+class StreamFigureTests(StreamTestCase):
+    """
+    A node with streams.
+    """
+
+    def test_streams(self) -> None:
+        """
+        A stream counts until it ends.
+        """
+        reader, _ = self.open("/api/events/news"), self.open("/api/events/news")
+        api = self.node.api
+        self.assertEqual((api.figures().streams, api.metrics()["dstwist_streams"]), (2, 2))
+        self.assertEqual(api.figures().connections, 0)
+        reader.connection.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((api.figures().streams, api.metrics()["dstwist_streams"]), (1, 1))
 
 
 class ClusterFigureTests(ApiTestCase):
