@@ -65,8 +65,9 @@ ORJSON_READ_MARGIN_BYTES = 256 << 20
 #: and the buffer doubles when it is full. The largest texts are those of whole records and of all users.
 ORJSON_WRITE_BYTES = 1 << 30
 
-#: The address space, in bytes, that no text may take. The server needs it to go on while texts are refused.
-RESERVED_BYTES = 32 << 20
+#: The address space, in bytes, that no text may take. The server needs it to go on while texts are refused. With half
+#: of it, a server with many large records was left without memory now and then, because the rest was in small pieces.
+RESERVED_BYTES = 64 << 20
 
 #: Free memory is checked for each text that is longer than this, in bytes.
 MAX_UNCHECKED_LENGTH = 4096
