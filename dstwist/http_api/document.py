@@ -4,19 +4,21 @@ The description of the API for programs: an OpenAPI document, with the paths of 
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 from typing import Any
 
 from dstwist import __version__
 from dstwist.config.endpoints import HttpEndpoint
-from dstwist.protocol.jsontext import dumps, loads
+from dstwist.protocol.jsontext import dumps
 
 
 def make_document(settings: HttpEndpoint) -> bytes:
     """
     The document of the endpoint C{settings}, as JSON text.
     """
-    document: dict[str, Any] = loads(files("dstwist.http_api").joinpath("openapi.json").read_bytes())
+    # Not jsontext.loads, which refuses texts of clients when memory is short.
+    document: dict[str, Any] = json.loads(files("dstwist.http_api").joinpath("openapi.json").read_bytes())
     document["info"]["version"] = __version__
     paths = document["paths"]
     found = {settings.post_path: paths["/api"]}

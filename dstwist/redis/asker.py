@@ -99,7 +99,8 @@ class Asker(Generic[_T]):
                     raise answer
                 answers.append(answer)
             return self._read(answers)
-        except RedisReplyError:
+        except (RedisReplyError, GeneratorExit):
+            # The connection is in order; or this coroutine is freed, and so is all that waits for the connection.
             raise
         except BaseException:
             self._end()

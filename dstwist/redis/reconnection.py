@@ -216,6 +216,9 @@ class Reconnection:
         connection = self._connection = await self._reach(place)
         try:
             return await greet(connection, self._settings, self._client_name, place.address, self._doubted)
+        except GeneratorExit:
+            # This coroutine is freed, and so is all that waits for it.
+            raise
         except BaseException:
             connection.give_up(StoreError("it was not greeted"))
             raise

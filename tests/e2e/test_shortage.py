@@ -95,7 +95,7 @@ class ShortageTests(SynchronousTestCase):
         directory.mkdir()
         config = directory / "config.yml"
         config.write_text("limits: {maxIncomingBytes: null}\n")
-        server = self.server(220, directory, config)
+        server = self.server(256, directory, config)
         writer = RawClient(server.port, "v4", "ann")
         self.assertIs(self.write(writer, "a", b'{"a":1}'), RecordAction.WRITE_ACKNOWLEDGEMENT)
         clients = []
@@ -129,7 +129,7 @@ class ClientTests(Scenario):
         """
         The callback of a write for which there is no memory hears an error, and the client can go on writing.
         """
-        server = Server(before=f"import resource as r; r.setrlimit(r.RLIMIT_AS, ({130 * MIB}, {130 * MIB}))")
+        server = Server(before=f"import resource as r; r.setrlimit(r.RLIMIT_AS, ({162 * MIB}, {162 * MIB}))")
         self._own_servers.append(server)
         server.start()
         client = self.logged_in(self.first, server)

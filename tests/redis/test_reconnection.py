@@ -4,7 +4,10 @@ Tests for L{dstwist.redis.reconnection}, on a link.
 
 from __future__ import annotations
 
+import gc
 from typing import Any
+
+from twisted.internet.task import Clock
 
 from dstwist.errors import ConnectionBroken, StoreError, StoreUnreachable
 from dstwist.redis.errors import RedisReplyError, TooManyCalls
@@ -148,6 +151,20 @@ class AwayTests(LinkTestCase):
         started = self.link.start()
         self.pass_time(1.5)
         self.assertIn("it did not answer in time", str(self.failureResultOf(started, StoreError).value))
+
+    def test_freed(self) -> None:
+        """
+        A link that is freed while it waits for the greeting leaves no error in the log.
+        """
+        self.make()
+        self.link.start()
+        self.turn()
+        self.assertTrue(self.peer.take())
+        del self.link
+        self.endpoint.peers.clear()
+        self.clock = Clock()
+        gc.collect()
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_start_over(self) -> None:
         """
