@@ -63,7 +63,7 @@ class BanCommands:
         return self._everywhere("unban", parameters)
 
     def _everywhere(self, question: str, parameters: Parameters) -> Deferred[Answer]:
-        # What is wrong here is wrong everywhere.
+        # Other nodes would find the same mistakes in the parameters.
         self._banned(parameters)
         seconds = parameters.number("seconds", 0, 1, MAX_SECONDS) or None
         values = {"user": parameters.text("user"), "address": parameters.text("address"), "seconds": seconds}

@@ -16,7 +16,7 @@ C{failed}          an error
 =================  =====================================================================================================
 
 Always true: the record has a name of its own, so no other record is touched; each step ends in time; the record is
-deleted at the end, whatever has failed before. If that fails as well, the answer has its name.
+deleted at the end, also after a failure. If that fails as well, the answer has its name.
 """
 
 from __future__ import annotations

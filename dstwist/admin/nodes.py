@@ -14,7 +14,7 @@ C{admin.answer} id, answer            the answer, as a text of JSON: an object, 
 ====================================  ==================================================================================
 
 Always true: each question ends within L{ANSWER_TIMEOUT}, whatever message is lost; a node that does not answer by then
-has an error in the place of its answer. Any member of the cluster may ask: whoever can write to the bus is trusted.
+has an error in the place of its answer. Any member of the cluster may ask: programs with access to the bus are trusted.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What operators use while the node runs: figures, and the administration.
+Makes the parts for operators: figures, and the administration.
 """
 
 from __future__ import annotations

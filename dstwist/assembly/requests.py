@@ -1,5 +1,5 @@
 """
-What clients may do, and what becomes of their requests.
+Makes the permission, and the parts that serve requests.
 """
 
 from __future__ import annotations

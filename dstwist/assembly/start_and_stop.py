@@ -1,5 +1,5 @@
 """
-What starts and stops with a node, for L{dstwist.lifecycle.Lifecycle}.
+Lists the parts that start and stop with a node, for L{dstwist.lifecycle.Lifecycle}.
 """
 
 from __future__ import annotations
