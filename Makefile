@@ -22,13 +22,19 @@ CLIENTS_READY = .clients/.ready-$(HERE)-$(call digest,$(PYTHON_CLIENT)/requireme
 SCHEMA_READY = .schema/.ready-$(HERE)-$(call digest,requirements/schema.txt)
 NODE_SERVER := $(E2E)/node_server
 NODE_SERVER_READY = $(NODE_SERVER)/node_modules/.ready-$(call digest,$(NODE_SERVER)/package-lock.json)
+BENCH_NODE_READY = .bench/node/.ready-$(call digest,bench/node_server/package-lock.json)
+PLOTS_READY = .bench/plots/.ready-$(HERE)-$(call digest,requirements/bench.txt)
 NODE_READY = $(E2E)/node_modules/.ready-$(call digest,$(E2E)/package-lock.json)
 
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 # SLOWEST=20 lists the slowest modules and tests; JOBS=1 runs them all in one process.
 TRIAL = PYTHONPATH=$(CURDIR) $(BIN)/python tools/run_tests.py $(if $(SLOWEST),--slowest $(SLOWEST)) $(if $(JOBS),--jobs $(JOBS))
 
-.PHONY: promtool help run install valve-diff test check unit e2e clients old-clients soak crash-test chaos restart-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs redis schema
+COMMA := ,
+BENCH_JSON = $(or $(JSON),.bench/results.json)
+BENCH_OPTIONS = $(foreach option,QUICK PAIRS ROWS,$(if $($(option)),$(option)=$($(option))))
+
+.PHONY: promtool help run install valve-diff test check unit e2e clients old-clients soak crash-test chaos restart-test coverage format lock node clean wstest hostile deb deb-test figures largest fuzz released-configs redis schema bench soak-load nats
 
 help:  ## show this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/make \1\t\2/p' Makefile | expand -t 18
@@ -90,6 +96,14 @@ chaos: $(TEST_READY) redis  ## three nodes under load, while nodes, Redis and co
 restart-test: $(TEST_READY)  ## stop and start a server under load 100 times, and see that each stop is clean
 	@PYTHONPATH=$(CURDIR) $(BIN)/python tools/restart_test.py
 
+bench: $(TEST_READY) redis nats $(BENCH_NODE_READY) $(PLOTS_READY)  ## compare with the Node server, Redis and NATS (QUICK=1 PAIRS=3 ROWS=rpc,logins JSON=FILE; DOCS=1 writes docs/performance.rst)
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m bench.compare --command "$(strip make bench $(BENCH_OPTIONS))" --json $(BENCH_JSON) \
+		$(if $(PAIRS),--pairs $(PAIRS)) $(if $(ROWS),--rows $(subst $(COMMA), ,$(ROWS))) $(if $(QUICK),--quick) $(if $(DOCS),--docs)
+	@.bench/plots/bin/python bench/plots.py $(BENCH_JSON) $(if $(DOCS),docs/images,.bench/images)
+
+soak-load: $(TEST_READY)  ## half the load that a server can take for an hour, then twice as much for a minute: memory and latency (MINUTES=60)
+	@PYTHONPATH=$(CURDIR) $(BIN)/python -m bench.soak $(if $(MINUTES),--minutes $(MINUTES))
+
 valve-diff: $(TEST_READY) node  ## 20,000 random permission rules, evaluated here and by Node.js
 	@PYTHONPATH=$(CURDIR) $(BIN)/python -m tests.e2e.valve 20000 $(SEED)
 
@@ -130,11 +144,14 @@ node: $(NODE_READY)
 redis:
 	@tools/ensure.sh redis
 
+nats:
+	@tools/ensure.sh nats || echo "The comparison goes without NATS." >&2
+
 promtool:
 	@tools/ensure.sh promtool
 
 clean:  ## remove everything made here, but not .data
-	rm -rf $(VENV) .clients .schema $(E2E)/node_modules $(NODE_SERVER)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) .clients .schema .bench $(E2E)/node_modules $(NODE_SERVER)/node_modules build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis .coverage*
 	rm -f twisted/plugins/dropin.cache twistd.pid
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -177,4 +194,17 @@ $(NODE_SERVER)/node_modules/.ready-%:
 	@tools/ensure.sh node
 	@echo "Installing the Node server ..."
 	@cd $(NODE_SERVER) && npm ci --silent
+	@touch $@
+
+.bench/node/.ready-%:
+	@tools/ensure.sh node
+	@echo "Installing the Node server to compare with ..."
+	@rm -rf .bench/node && mkdir -p .bench && cp -r bench/node_server .bench/node
+	@cd .bench/node && npm ci --silent
+	@touch $@
+
+.bench/plots/.ready-%:
+	@echo "Installing what draws plots ..."
+	@$(PYTHON) -m venv --clear .bench/plots
+	@.bench/plots/bin/python -m pip --disable-pip-version-check --quiet install --prefer-binary --require-hashes -r requirements/bench.txt
 	@touch $@

@@ -22,7 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.test_imports import imports_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-LOCK_FILES = ("build.txt", "run.txt", "test.txt")
+LOCK_FILES = ("bench.txt", "build.txt", "run.txt", "test.txt")
 
 
 def metadata() -> configparser.ConfigParser:
@@ -158,10 +158,10 @@ class LockTests(SynchronousTestCase):
 
     def test_clients(self) -> None:
         """
-        The lock files of the JavaScript clients and of the Node server name no registry.
+        The lock files of the JavaScript clients and of the Node servers name no registry.
         """
-        for folder in (".", "node_server"):
-            text = (CHECKOUT / "tests" / "e2e" / folder / "package-lock.json").read_text(encoding="utf-8")
+        for folder in ("tests/e2e", "tests/e2e/node_server", "bench/node_server"):
+            text = (CHECKOUT / folder / "package-lock.json").read_text(encoding="utf-8")
             for package in json.loads(text)["packages"].values():
                 self.assertNotIn(":", package.get("resolved", ""))
 

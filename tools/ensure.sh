@@ -6,6 +6,7 @@
 #   tools/ensure.sh node             Node.js and npm are there
 #   tools/ensure.sh redis            redis-server is there; no Redis runs because of it
 #   tools/ensure.sh promtool         promtool, which checks files for Prometheus, is there or in .clients/promtool
+#   tools/ensure.sh nats             nats-server, which dstwist is compared with, is there or in .bench/nats-server
 set -euo pipefail
 
 OLDEST_PYTHON='(3, 11)'
@@ -32,6 +33,27 @@ apt_install() {
     "${root[@]}" apt-get update -qq || echo "apt-get update failed, trying with the lists that are there" >&2
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
         fail "Could not install $*; see above."
+}
+
+# Takes one program out of a package, without installing the package: fetch_program PATH PACKAGE FOLDER
+fetch_program() {
+    local path=$1 package=$2 own=$3
+    local program=${path##*/}
+    if command -v "$program" >/dev/null || [ -x "$own/$path" ]; then
+        return
+    fi
+    command -v apt-get >/dev/null || fail "Missing: $program. There is no apt-get here, so please install it yourself."
+    echo "Fetching $program of the package $package with apt-get ..."
+    rm -rf "$own"
+    mkdir -p "$own"
+    (
+        root=()
+        [ "$(id -u)" = 0 ] || root=(sudo)
+        cd "$own"
+        apt-get download -qq "$package" >/dev/null 2>&1 ||
+            { "${root[@]}" apt-get update -qq && apt-get download -qq "$package" >/dev/null; }
+    ) && dpkg --fsys-tarfile "$own/$package"_*.deb | tar -x -C "$own" "./$path" && rm "$own/$package"_*.deb ||
+        fail "Could not fetch $program; see above."
 }
 
 case "${1:-}" in
@@ -79,24 +101,14 @@ redis)
     [ "$version" -ge $OLDEST_REDIS ] || fail "The tests need Redis $OLDEST_REDIS or newer; this is $(redis-server --version)."
     ;;
 promtool)
-    own=.clients/promtool
-    if ! command -v promtool >/dev/null && [ ! -x $own/usr/bin/promtool ]; then
-        # The package would start a Prometheus, and have it start with the machine. One program of it is enough.
-        command -v apt-get >/dev/null || fail "Missing: promtool. There is no apt-get here, so please install it yourself."
-        echo "Fetching promtool of the package prometheus with apt-get ..."
-        rm -rf $own
-        mkdir -p $own
-        (
-            root=()
-            [ "$(id -u)" = 0 ] || root=(sudo)
-            cd $own
-            apt-get download -qq prometheus >/dev/null 2>&1 ||
-                { "${root[@]}" apt-get update -qq && apt-get download -qq prometheus >/dev/null; }
-        ) && dpkg --fsys-tarfile $own/prometheus_*.deb | tar -x -C $own ./usr/bin/promtool && rm $own/prometheus_*.deb ||
-            fail "Could not fetch promtool; see above."
-    fi
+    # The package would start a Prometheus, and have it start with the machine. One program of it is enough.
+    fetch_program usr/bin/promtool prometheus .clients/promtool
+    ;;
+nats)
+    # The same, for a NATS server.
+    fetch_program usr/sbin/nats-server nats-server .bench/nats-server
     ;;
 *)
-    fail "usage: $0 which-python | python COMMAND | node | redis | promtool"
+    fail "usage: $0 which-python | python COMMAND | node | redis | promtool | nats"
     ;;
 esac

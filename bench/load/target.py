@@ -1,0 +1,70 @@
+"""
+The server under load.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    A process that serves clients on a port of 127.0.0.1.
+
+    @ivar dialect: how clients publish and subscribe: a name in L{bench.load.dialects.DIALECTS}.
+    """
+
+    pid: int
+    port: int
+    tls: bool = False
+    dialect: str = "deepstream"
+
+    def cpu(self) -> float:
+        """
+        Seconds of CPU time so far, of the process and those that it has started.
+        """
+        return sum(map(_cpu, _tree(self.pid)))
+
+    def memory(self) -> int:
+        """
+        Resident bytes of all of them.
+        """
+        return sum(map(_memory, _tree(self.pid)))
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children") as children:
+                for child in children.read().split():
+                    found += _tree(int(child))
+        except OSError:
+            # The thread has ended, or the system does not tell.
+            continue
+    return found
+
+
+def _cpu(pid: int) -> float:
+    """
+    From the scheduler, which counts in nanoseconds, where the system has that.
+    """
+    try:
+        total = 0
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/schedstat") as stat:
+                total += int(stat.read().split()[0])
+        return total / 1e9
+    except OSError:
+        with open(f"/proc/{pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _memory(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) * 1024

@@ -1,0 +1,3 @@
+"""
+Tests for the comparison with other servers in C{bench}.
+"""
