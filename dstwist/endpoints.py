@@ -28,7 +28,8 @@ from twisted.protocols.haproxy import proxyEndpoint
 from dstwist.config.file import FromVariable, Reading
 from dstwist.config.http_server import HttpSettings, SslSettings, read_ssl
 from dstwist.errors import ConfigError
-from dstwist.tls.certificates import ServerCertificate, TlsEndpoint
+from dstwist.tls.certificates import ServerCertificate
+from dstwist.tls.transport import TlsEndpoint
 from dstwist.transports.ports import binding
 
 #: How many connections may wait to be accepted. With the 50 of Twisted, nearly all clients that reconnect at once after

@@ -27,7 +27,8 @@ from dstwist.limits.admission import Admission
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.streams.handlers import StreamApi
 from dstwist.streams.registry import Streams
-from dstwist.tls.certificates import ServerCertificate, TlsEndpoint
+from dstwist.tls.certificates import ServerCertificate
+from dstwist.tls.transport import TlsEndpoint
 from dstwist.transports.http import Root
 from dstwist.transports.http_channel import HttpFactory
 from dstwist.transports.incoming import Incoming

@@ -37,7 +37,8 @@ from dstwist.node_service import NodeService
 from dstwist.plugins.hosting import Plugins
 from dstwist.reload.on_sighup import Reloads
 from dstwist.store.from_settings import build_stores
-from dstwist.tls.certificates import ServerCertificate, TlsEndpoint
+from dstwist.tls.certificates import ServerCertificate
+from dstwist.tls.transport import TlsEndpoint
 from dstwist.transports.ports import Ports
 
 

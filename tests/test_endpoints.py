@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.config.http_server import HttpSettings
 from dstwist.endpoints import DEFAULT_BACKLOG, configured_endpoint, described_endpoint
 from dstwist.errors import ConfigError
-from dstwist.tls.certificates import TlsEndpoint
+from dstwist.tls.transport import TlsEndpoint
 from dstwist.transports.ports import LateTcpPort, Ports
 from tests.e2e.certificates import make_certificates
 from tests.transports.test_ports import StillReactor

@@ -25,7 +25,7 @@ from dstwist.log import Logger, change_level
 from dstwist.node import Node
 from dstwist.process import signals
 from dstwist.tap import Options, build_node, makeService, overridden
-from dstwist.tls.certificates import TlsEndpoint
+from dstwist.tls.transport import TlsEndpoint
 from tests.e2e.certificates import Certificates, make_certificates
 from tests.logs import Lines
 

@@ -22,9 +22,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime, IStreamServerEndpoint
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -36,7 +35,6 @@ from dstwist.interfaces import PeerCertificate
 from dstwist.log import Logger
 from dstwist.reload.files import FileWatch
 from dstwist.scheduling.clocks import wall_time
-from dstwist.scheduling.turns import Turns
 from dstwist.tls.context import Served, TlsConnection, common_names, openssl_reasons, serve
 
 DAY_SECONDS = 86400.0
@@ -194,72 +192,6 @@ class ServerCertificate:
 
     def _say(self, text: str, **fields: object) -> None:
         self._log.info(text, path=self.path, event="TLS_CERTIFICATE", **fields)
-
-
-class TlsTransport(BufferingTLSTransport):
-    """
-    TLS whose handshakes wait for a later turn if there is no time left in this one. OpenSSL needs half a millisecond
-    for each, and hundreds of clients may connect at once.
-    """
-
-    factory: TlsFactory
-    transport: Any
-    # The bytes of a handshake that waits.
-    _early = b""
-    _in_line = False
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._handshakeDone:
-            super().dataReceived(data)
-            return
-        self._early += data
-        if self._in_line:
-            return
-        turns = self.factory.turns
-        if turns.over():
-            self._in_line = True
-            self.transport.pauseProducing()
-            turns.later(self._go_on, fresh=True)
-        else:
-            self._shake_hands()
-
-    def _go_on(self) -> None:
-        self._in_line = False
-        if self.connected:
-            self.transport.resumeProducing()
-            self._shake_hands()
-
-    def _shake_hands(self) -> None:
-        data, self._early = self._early, b""
-        super().dataReceived(data)
-
-
-class TlsFactory(TLSMemoryBIOFactory):
-    """
-    Puts TLS below the connections of another factory.
-    """
-
-    protocol = TlsTransport
-
-    def __init__(self, certificate: ServerCertificate, factory: Any, clock: IReactorTime) -> None:
-        super().__init__(certificate, False, factory, clock=clock)
-        self.turns = Turns.of(clock)
-
-
-@implementer(IStreamServerEndpoint)
-class TlsEndpoint:
-    """
-    TLS on the ports of another endpoint.
-    """
-
-    def __init__(self, endpoint: IStreamServerEndpoint, certificate: ServerCertificate, clock: IReactorTime) -> None:
-        self._endpoint = endpoint
-        self.certificate = certificate
-        self._clock = clock
-
-    def listen(self, protocolFactory: Any) -> Any:
-        factory: Any = TlsFactory(self.certificate, protocolFactory, self._clock)
-        return self._endpoint.listen(factory)
 
 
 def peer_certificate(transport: Any) -> PeerCertificate | None:

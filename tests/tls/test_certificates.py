@@ -4,7 +4,6 @@ Tests for L{dstwist.tls.certificates}.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,36 +11,24 @@ from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IStreamServerEndpoint
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactorClock
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from dstwist.config.file import FileText
-from dstwist.config.http_server import HttpSettings, SslSettings
-from dstwist.endpoints import configured_endpoint
+from dstwist.config.http_server import SslSettings
 from dstwist.errors import ConfigError
 from dstwist.tls import certificates
 from dstwist.tls.certificates import (
     DAY_SECONDS,
     ServerCertificate,
-    TlsEndpoint,
-    TlsFactory,
     peer_certificate,
     read_peer,
 )
-from dstwist.tls.context import TlsConnection
 from tests.e2e.certificates import Authority, pem_of
-from tests.fakes import BusyClock
 from tests.logs import Lines
 from tests.tls.handshakes import Pair, client_context
-from tests.transports.helpers import PushTransport
-from tests.turns import LONGEST, turn_lengths
 
 
 class CertificateCase(SynchronousTestCase):
@@ -362,112 +349,6 @@ class LogTests(CertificateCase):
         certificate.start(Clock())
         self.addCleanup(certificate.stop)
         self.assertIn(f"{self.key}: all users of this machine have access to the private key", self.lines.last("warn"))
-
-
-class EndpointTests(CertificateCase):
-    """
-    Listening with TLS.
-    """
-
-    def test_listen(self) -> None:
-        """
-        Whatever listens, its connections are TLS, in the certificate that is in force.
-        """
-        reactor: Any = MemoryReactorClock()
-        endpoint = configured_endpoint(HttpSettings(host="127.0.0.1", port=6020, ssl=self.settings()), reactor)
-        verifyObject(IStreamServerEndpoint, endpoint)
-        assert isinstance(endpoint, TlsEndpoint)
-        inner = Factory()
-        self.successResultOf(endpoint.listen(inner))
-        ((port, factory, _, interface),) = reactor.tcpServers
-        self.assertEqual((port, interface), (6020, "127.0.0.1"))
-        self.assertIsInstance(factory, TLSMemoryBIOFactory)
-        self.assertIs(factory.wrappedFactory, inner)
-
-
-class ManyHandshakesTests(SynchronousTestCase):
-    """
-    Very many clients that begin TLS in one turn.
-    """
-
-    def setUp(self) -> None:
-        self.clock = BusyClock()
-        authority = Authority()
-        certificate, key = authority.issue()
-        factory = Factory.forProtocol(Greeter)
-        served = ServerCertificate(SslSettings(key=pem_of(key), cert=pem_of(certificate)), "ssl")
-        self.factory = TlsFactory(served, factory, self.clock)
-        context = client_context(authority.certificate, None)
-        self.clients = [self.client(context) for _ in range(40)]
-
-        def do_handshake(connection: TlsConnection) -> None:
-            self.clock.rightNow += 0.001
-            original(connection)
-
-        original = TlsConnection.do_handshake
-        self.patch(TlsConnection, "do_handshake", do_handshake)
-
-    def client(self, context: SSL.Context) -> tuple[SSL.Connection, Any, PushTransport]:
-        """
-        A client that has made the start of its handshake, and the server's side.
-        """
-        client = SSL.Connection(context, None)
-        client.set_connect_state()
-        with contextlib.suppress(SSL.WantReadError):
-            client.do_handshake()
-        server: Any = self.factory.buildProtocol(None)
-        transport = PushTransport()
-        server.makeConnection(transport)
-        return client, server, transport
-
-    def test_turns(self) -> None:
-        """
-        No turn lasts too long, and every handshake is completed; what clients send with it arrives.
-        """
-
-        def arrive() -> None:
-            for client, server, _ in self.clients:
-                hello = client.bio_read(10000)
-                server.dataReceived(hello[:50])
-                server.dataReceived(hello[50:])
-
-        def go_on() -> None:
-            for client, server, transport in self.clients:
-                client.bio_write(transport.take())
-                client.do_handshake()
-                client.send(b"hello")
-                server.dataReceived(client.bio_read(10000))
-
-        for step in (arrive, go_on):
-            self.assertLess(max(turn_lengths(self.clock, step)), LONGEST)
-        for _, server, transport in self.clients:
-            self.assertEqual(server.wrappedProtocol.received, b"hello")
-            self.assertEqual(transport.producerState, "producing")
-
-    def test_gone(self) -> None:
-        """
-        Nothing is done for a client that has gone before its turn.
-        """
-        while not self.factory.turns.over():
-            self.clock.rightNow += LONGEST
-        client, server, transport = self.clients[0]
-        server.dataReceived(client.bio_read(10000))
-        self.assertEqual(transport.producerState, "paused")
-        server.connectionLost(Failure(ConnectionDone()))
-        transport.take()
-        turn_lengths(self.clock, list)
-        self.assertEqual((transport.take(), transport.producerState), (b"", "paused"))
-
-
-class Greeter(Protocol):
-    """
-    Keeps what it receives.
-    """
-
-    received = b""
-
-    def dataReceived(self, data: bytes) -> None:
-        self.received += data
 
 
 class PeerTests(SynchronousTestCase):

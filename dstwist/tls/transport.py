@@ -1,0 +1,170 @@
+"""
+TLS on the connections of a port.
+
+Twisted's own transport for TLS gathers what is written in a turn, and has the reactor send it. Here both steps are left
+out, because an outbox (L{dstwist.transports.outbox}) writes once in a turn already::
+
+    outbox --write()--> OpenSSL --encrypted--> socket, as far as it takes it
+                                                  |
+                                                  +--the rest--> transport, while the socket is full
+
+Always true: encrypted bytes leave in the order in which OpenSSL made them. While the transport keeps some, later ones
+wait behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL.SSL import Error, WantReadError
+from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
+from twisted.internet.tcp import Server as TcpTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from dstwist.scheduling.turns import Turns
+from dstwist.tls.certificates import ServerCertificate
+
+#: The most bytes that OpenSSL takes for one record, and more than a record is longer when it is encrypted.
+_RECORD_BYTES = 16384
+_RECORD_EXCESS = 512
+
+#: How many encrypted bytes are read at once where nobody knows how many there are.
+_READ_BYTES = 8192
+
+
+class TlsTransport(TLSMemoryBIOProtocol):
+    """
+    The server's side of one connection.
+
+    Handshakes wait for a later turn if there is no time left in this one. OpenSSL needs half a millisecond for each,
+    and hundreds of clients may connect at once.
+    """
+
+    factory: TlsFactory
+    transport: Any
+    # The bytes of a handshake that waits.
+    _early = b""
+    _in_line = False
+    # Writes to the socket; None if there is no plain TCP below.
+    _socket_send: Callable[[bytes], int] | None = None
+
+    def makeConnection(self, transport: Any) -> None:
+        if type(transport) is TcpTransport:
+            self._socket_send = transport.socket.send
+        super().makeConnection(transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._handshakeDone:
+            super().dataReceived(data)
+            return
+        self._early += data
+        if self._in_line:
+            return
+        turns = self.factory.turns
+        if turns.over():
+            self._in_line = True
+            self.transport.pauseProducing()
+            turns.later(self._go_on, fresh=True)
+        else:
+            self._shake_hands()
+
+    def _go_on(self) -> None:
+        self._in_line = False
+        if self.connected:
+            self.transport.resumeProducing()
+            self._shake_hands()
+
+    def _shake_hands(self) -> None:
+        data, self._early = self._early, b""
+        super().dataReceived(data)
+
+    # -- sending; the names are those of Twisted
+
+    def _write(self, data: bytes) -> None:
+        """
+        Encrypt C{data}, and send all of it in one call.
+        """
+        if self._lostTLSConnection:
+            return
+        encrypt = self._tlsConnection.send
+        size = len(data)
+        sent = 0
+        try:
+            while sent < size:
+                sent += encrypt(data if size <= _RECORD_BYTES else data[sent : sent + _RECORD_BYTES])
+        except WantReadError:
+            # OpenSSL has to hear from the client before it encrypts more.
+            self._flush(sent)
+            self._bufferedWrite(data[sent:])
+        except Error:
+            self._tlsShutdownFinished(Failure())
+        else:
+            self._flush(size)
+
+    def _flushSendBIO(self) -> None:
+        self._flush(0)
+
+    def _flush(self, size: int) -> None:
+        """
+        Send what OpenSSL has made, of C{size} bytes and perhaps of others.
+        """
+        most = max(size + (size // _RECORD_BYTES + 1) * _RECORD_EXCESS, _READ_BYTES)
+        read = self._tlsConnection.bio_read
+        try:
+            while True:
+                encrypted = read(most)
+                self._send(encrypted)
+                if len(encrypted) < most:
+                    return
+        except WantReadError:
+            # There is nothing.
+            pass
+
+    def _send(self, encrypted: bytes) -> None:
+        transport = self.transport
+        if (
+            self._socket_send is not None
+            and not transport.dataBuffer
+            and not transport._tempDataBuffer
+            and not transport.disconnecting
+        ):
+            try:
+                sent = self._socket_send(encrypted)
+            except OSError:
+                # There is no room, or the connection is lost: the transport finds out which one when it writes itself.
+                sent = 0
+            if sent == len(encrypted):
+                return
+            encrypted = encrypted[sent:]
+        transport.write(encrypted)
+
+
+class TlsFactory(TLSMemoryBIOFactory):
+    """
+    Puts TLS below the connections of another factory.
+    """
+
+    protocol = TlsTransport
+
+    def __init__(self, certificate: ServerCertificate, factory: Any, clock: IReactorTime) -> None:
+        super().__init__(certificate, False, factory, clock=clock)
+        self.turns = Turns.of(clock)
+
+
+@implementer(IStreamServerEndpoint)
+class TlsEndpoint:
+    """
+    TLS on the ports of another endpoint.
+    """
+
+    def __init__(self, endpoint: IStreamServerEndpoint, certificate: ServerCertificate, clock: IReactorTime) -> None:
+        self._endpoint = endpoint
+        self.certificate = certificate
+        self._clock = clock
+
+    def listen(self, protocolFactory: Any) -> Any:
+        factory: Any = TlsFactory(self.certificate, protocolFactory, self._clock)
+        return self._endpoint.listen(factory)

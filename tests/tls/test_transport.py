@@ -1,0 +1,260 @@
+"""
+Tests for L{dstwist.tls.transport}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from dstwist.config.http_server import HttpSettings, SslSettings
+from dstwist.endpoints import configured_endpoint
+from dstwist.tls.certificates import ServerCertificate
+from dstwist.tls.context import TlsConnection
+from dstwist.tls.transport import TlsEndpoint, TlsFactory
+from tests.e2e.certificates import Authority, pem_of
+from tests.fakes import BusyClock
+from tests.tls.handshakes import client_context
+from tests.transports.helpers import PushTransport, SocketStub, tcp, turn
+from tests.turns import LONGEST, turn_lengths
+
+
+def ssl_settings(authority: Authority) -> SslSettings:
+    """
+    Settings with a new certificate.
+    """
+    certificate, key = authority.issue()
+    return SslSettings(key=pem_of(key), cert=pem_of(certificate))
+
+
+def tls_factory(authority: Authority, clock: Any) -> TlsFactory:
+    """
+    A factory of connections that keep what they receive.
+    """
+    return TlsFactory(ServerCertificate(ssl_settings(authority), "ssl"), Factory.forProtocol(Greeter), clock)
+
+
+class Greeter(Protocol):
+    """
+    Keeps what it receives.
+    """
+
+    received = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+
+class EndpointTests(SynchronousTestCase):
+    """
+    Listening with TLS.
+    """
+
+    def test_listen(self) -> None:
+        """
+        Whatever listens, its connections are TLS, in the certificate that is in force.
+        """
+        reactor: Any = MemoryReactorClock()
+        endpoint = configured_endpoint(
+            HttpSettings(host="127.0.0.1", port=6020, ssl=ssl_settings(Authority())), reactor
+        )
+        verifyObject(IStreamServerEndpoint, endpoint)
+        assert isinstance(endpoint, TlsEndpoint)
+        inner = Factory()
+        self.successResultOf(endpoint.listen(inner))
+        ((port, factory, _, interface),) = reactor.tcpServers
+        self.assertEqual((port, interface), (6020, "127.0.0.1"))
+        self.assertIsInstance(factory, TLSMemoryBIOFactory)
+        self.assertIs(factory.wrappedFactory, inner)
+
+
+class SendingTests(SynchronousTestCase):
+    """
+    What the application writes, on Twisted's own TCP transport.
+    """
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        authority = Authority()
+        self.client = SSL.Connection(client_context(authority.certificate, None), None)
+        self.client.set_connect_state()
+        self.server: Any = tls_factory(authority, self.reactor).buildProtocol(None)
+        self.transport = tcp(self.reactor, self.server)
+        self.socket: SocketStub = self.transport.socket
+        self.server.makeConnection(self.transport)
+        for _ in range(2):
+            with contextlib.suppress(SSL.WantReadError):
+                self.client.do_handshake()
+            self.server.dataReceived(self.client.bio_read(100000))
+            self.client.bio_write(self.socket.take())
+
+    def received(self) -> bytes:
+        """
+        What the client reads of all that was sent.
+        """
+        data = self.socket.take()
+        if data:
+            self.client.bio_write(data)
+        pieces = []
+        with contextlib.suppress(SSL.WantReadError, SSL.ZeroReturnError):
+            while True:
+                pieces.append(self.client.recv(100000))
+        return b"".join(pieces)
+
+    def test_direct(self) -> None:
+        """
+        Data leave at once, in one call, and the reactor has nothing to do.
+        """
+        for data in (b"hello", b"x" * 16384, bytes(range(256)) * 400):
+            self.server.write(data)
+            self.assertEqual((len(self.socket.sent), self.received()), (1, data))
+        self.assertNotIn(self.transport, self.reactor.writers)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_partly(self) -> None:
+        """
+        Data that the socket does not take follow, before all that is written meanwhile.
+        """
+        self.socket.room = 7
+        expected = received = b""
+        for number in range(60):
+            data = b"<%d>" % number * (1 + number % 3 * 9000)
+            self.server.write(data)
+            expected += data
+            received += self.received()
+            self.socket.room = number * 50
+            turn(self.reactor, self.transport)
+        self.socket.room = None
+        while self.transport in self.reactor.writers:
+            turn(self.reactor, self.transport)
+        self.assertEqual(received + self.received(), expected)
+        self.assertNotIn(self.transport, self.reactor.writers)
+        self.server.write(b"direct again")
+        self.assertEqual(self.received(), b"direct again")
+
+    def test_before_the_handshake(self) -> None:
+        """
+        Data that are written before the handshake leave after it.
+        """
+        authority = Authority()
+        client = SSL.Connection(client_context(authority.certificate, None), None)
+        client.set_connect_state()
+        server: Any = tls_factory(authority, self.reactor).buildProtocol(None)
+        transport = tcp(self.reactor, server)
+        server.makeConnection(transport)
+        server.write(b"x" * 40000)
+        for _ in range(2):
+            with contextlib.suppress(SSL.WantReadError):
+                client.do_handshake()
+            server.dataReceived(client.bio_read(100000))
+            client.bio_write(transport.socket.take())
+        self.client, self.socket = client, transport.socket
+        self.assertEqual(self.received(), b"x" * 40000)
+
+    def test_close(self) -> None:
+        """
+        The end of the connection comes behind all data, also behind those that wait for the socket.
+        """
+        self.socket.room = 100
+        self.server.write(b"y" * 1000)
+        self.server.loseConnection()
+        self.server.write(b"too late")
+        self.socket.room = None
+        received = self.received()
+        for _ in range(3):
+            turn(self.reactor, self.transport)
+            received += self.received()
+        self.assertEqual(received, b"y" * 1000)
+        self.assertTrue(self.client.get_shutdown() & SSL.RECEIVED_SHUTDOWN)
+
+    def test_lost(self) -> None:
+        """
+        A broken socket ends the connection in the next turn; nothing is raised.
+        """
+        self.socket.broken = True
+        self.server.write(b"hello")
+        self.assertTrue(self.server.connected)
+        turn(self.reactor, self.transport)
+        self.assertFalse(self.server.connected)
+        self.server.write(b"too late")
+
+
+class ManyHandshakesTests(SynchronousTestCase):
+    """
+    Very many clients that begin TLS in one turn.
+    """
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        authority = Authority()
+        self.factory = tls_factory(authority, self.clock)
+        context = client_context(authority.certificate, None)
+        self.clients = [self.client(context) for _ in range(40)]
+
+        def do_handshake(connection: TlsConnection) -> None:
+            self.clock.rightNow += 0.001
+            original(connection)
+
+        original = TlsConnection.do_handshake
+        self.patch(TlsConnection, "do_handshake", do_handshake)
+
+    def client(self, context: SSL.Context) -> tuple[SSL.Connection, Any, PushTransport]:
+        """
+        A client that has made the start of its handshake, and the server's side.
+        """
+        client = SSL.Connection(context, None)
+        client.set_connect_state()
+        with contextlib.suppress(SSL.WantReadError):
+            client.do_handshake()
+        server: Any = self.factory.buildProtocol(None)
+        transport = PushTransport()
+        server.makeConnection(transport)
+        return client, server, transport
+
+    def test_turns(self) -> None:
+        """
+        No turn lasts too long, and every handshake is completed; what clients send with it arrives.
+        """
+
+        def arrive() -> None:
+            for client, server, _ in self.clients:
+                hello = client.bio_read(10000)
+                server.dataReceived(hello[:50])
+                server.dataReceived(hello[50:])
+
+        def go_on() -> None:
+            for client, server, transport in self.clients:
+                client.bio_write(transport.take())
+                client.do_handshake()
+                client.send(b"hello")
+                server.dataReceived(client.bio_read(10000))
+
+        for step in (arrive, go_on):
+            self.assertLess(max(turn_lengths(self.clock, step)), LONGEST)
+        for _, server, transport in self.clients:
+            self.assertEqual(server.wrappedProtocol.received, b"hello")
+            self.assertEqual(transport.producerState, "producing")
+
+    def test_gone(self) -> None:
+        """
+        Nothing is done for a client that has gone before its turn.
+        """
+        while not self.factory.turns.over():
+            self.clock.rightNow += LONGEST
+        client, server, transport = self.clients[0]
+        server.dataReceived(client.bio_read(10000))
+        self.assertEqual(transport.producerState, "paused")
+        server.connectionLost(Failure(ConnectionDone()))
+        transport.take()
+        turn_lengths(self.clock, list)
+        self.assertEqual((transport.take(), transport.producerState), (b"", "paused"))
