@@ -90,6 +90,18 @@ class Message:
             is_ack=True,
         )
 
+    def acting_as(self, action: IntEnum, original_action: IntEnum | None) -> Message:
+        """
+        This message with another action.
+        """
+        # C{dataclasses.replace} would take ten times as long, and each write that may create a record needs two copies.
+        return Message(
+            self.topic, action, self.name, self.data, self.raw, self.verbatim, self.names, self.correlation_id,
+            self.subscription, original_action, self.is_error, self.is_ack, self.is_write_ack, self.path, self.version,
+            self.versions, self.requestor_name, self.requestor_data, self.url, self.protocol_version, self.sdk_version,
+            self.sdk_type, self.original_topic, self.detail, self.value,
+        )  # fmt: skip
+
     def error(
         self, action: IntEnum | str, name: str | None = None, detail: str | None = None, flagged: bool = True
     ) -> Message:

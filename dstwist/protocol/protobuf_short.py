@@ -8,6 +8,8 @@ may be missing; the correlation id and C{58 01} of a write request an acknowledg
         [1a <length> correlation id] 32 <length> name [58 01] 68 <version>                           UPDATE
     <head> 05 1a <size> 08 13 12 <length> data
         [1a <length> correlation id] 32 <length> name [58 01] 62 <length> path 68 <version>          PATCH
+    <head> 05 1a <size> 08 10 ...                                        CREATEANDUPDATE, in the form of an UPDATE
+    <head> 05 1a <size> 08 11 ...                                        CREATEANDPATCH, in the form of a PATCH
     <head> 06 1a <size> 08 <action>
         [12 <length> data] 1a <length> correlation id 3a <length> name                               a call, its answers
 
@@ -16,7 +18,7 @@ may be missing; the correlation id and C{58 01} of a write request an acknowledg
 In a payload of up to 128 bytes each length is one byte, and a dictionary finds the form by the first eight bytes.
 Lengths of two bytes reach to 16 KB. A longer payload, or one with any other field, is read by the tables. So a message
 that is read here has only the fields that are forwarded, and its payload can be sent on unchanged, unless it requests
-an acknowledgement.
+an acknowledgement or may create a record.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ _EVENT = Topic.EVENT
 _EMIT = EventAction.EMIT
 _RECORD = Topic.RECORD
 _UPDATE = RecordAction.UPDATE
-_PATCH = RecordAction.PATCH
+_HAVE_PATHS = (RecordAction.PATCH, RecordAction.CREATEANDPATCH)
+
+#: The version -1, which every upsert has.
+_NEXT_VERSION = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
 _RPC = Topic.RPC
 
 #: Reads a message from the first tag behind its action on: C{(payload, start, action, codec)}. C{codec} is the codec
@@ -71,7 +76,7 @@ def _read_emit(payload: bytes, start: int, action: IntEnum, codec: object) -> Me
 
 def _read_write(payload: bytes, start: int, action: IntEnum, codec: object) -> Message | None:
     """
-    An UPDATE or a PATCH; see L{Reader}.
+    An UPDATE or a PATCH, or a write that may create the record as well; see L{Reader}.
 
     @param start: where the tag of the data is.
     """
@@ -109,7 +114,7 @@ def _read_write(payload: bytes, start: int, action: IntEnum, codec: object) -> M
             end += 2
             tag = payload[end]
             codec = None
-        if action is _PATCH:
+        if action in _HAVE_PATHS:
             if tag != 0x62:
                 return None
             begin, size = end + 2, payload[end + 1]
@@ -122,7 +127,9 @@ def _read_write(payload: bytes, start: int, action: IntEnum, codec: object) -> M
         if tag != 0x68:
             return None
         version, end = payload[end + 1], end + 2
-        if version > 127:
+        if version == 0xFF and payload[end - 1 :] == _NEXT_VERSION:
+            version, end, codec = -1, len(payload), None
+        elif version > 127:
             more, end = payload[end], end + 1
             version += (more - 1) << 7
             if more > 127:
@@ -134,6 +141,8 @@ def _read_write(payload: bytes, start: int, action: IntEnum, codec: object) -> M
             return None
         size = len(data)
         value = brief_loads(data) if size <= NEVER_TOO_DEEP_LENGTH else loads(data)
+        if action < _UPDATE:
+            codec = None
         write = Message(
             _RECORD, action, name, data, payload, codec,
             (), correlation_id, None, None, None, None, acknowledged, path, version,
@@ -186,7 +195,9 @@ def _read_call(payload: bytes, start: int, action: IntEnum, codec: object) -> Me
 _FORMS: list[tuple[Topic, IntEnum, bytes, Reader]] = [
     (_EVENT, _EMIT, b"\x12", _read_emit),
     (_RECORD, _UPDATE, b"\x12", _read_write),
-    (_RECORD, _PATCH, b"\x12", _read_write),
+    (_RECORD, RecordAction.PATCH, b"\x12", _read_write),
+    (_RECORD, RecordAction.CREATEANDUPDATE, b"\x12", _read_write),
+    (_RECORD, RecordAction.CREATEANDPATCH, b"\x12", _read_write),
     (_RPC, RpcAction.REQUEST, b"\x12\x1a", _read_call),
     (_RPC, RpcAction.RESPONSE, b"\x12\x1a", _read_call),
     (_RPC, RpcAction.REQUEST_ERROR, b"\x12\x1a", _read_call),

@@ -115,10 +115,14 @@ class FanOut:
             return
         outgoing = self._outgoing
         for wire, members in wires.items():
+            count = len(members)
+            is_among = exclude in members
+            if is_among and count == 1:
+                # Many records have one client, which writes and is the only one to hear of it.
+                continue
             frame = wire.encode(message)
             if frame:
-                count = len(members)
-                if exclude in members:
+                if is_among:
                     count -= 1
                     for connection, write in members.items():
                         if connection is not exclude:

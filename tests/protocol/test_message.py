@@ -4,6 +4,8 @@ Tests for L{dstwist.protocol.message}.
 
 from __future__ import annotations
 
+import dataclasses
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
@@ -34,6 +36,16 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(WRITE.ack(), Message(Topic.RECORD, RecordAction.UPDATE, "a", correlation_id="1", is_ack=True))
         bulk = Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("a", "b"), correlation_id="2")
         self.assertEqual(bulk.ack().names, ("a", "b"))
+
+    def test_acting_as(self) -> None:
+        """
+        A message with another action has all other fields of the first one.
+        """
+        values = {field.name: object() for field in dataclasses.fields(Message)}
+        whole = Message(**values)  # type: ignore[arg-type]
+        other = whole.acting_as(RecordAction.CREATE, RecordAction.CREATEANDUPDATE)
+        values |= {"action": RecordAction.CREATE, "original_action": RecordAction.CREATEANDUPDATE}
+        self.assertEqual({name: getattr(other, name) for name in values}, values)
 
     def test_error(self) -> None:
         """

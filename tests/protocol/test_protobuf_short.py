@@ -151,12 +151,29 @@ class ShortFormTests(SynchronousTestCase):
             assert isinstance(found, Message)
             self.assertEqual((found, found.verbatim), (message, None))
 
+    def test_upserts(self) -> None:
+        """
+        Writes that may create the record are read in this way as well, and are not forwarded.
+        """
+        for action, path in ((RecordAction.CREATEANDUPDATE, None), (RecordAction.CREATEANDPATCH, "x")):
+            for version in (-1, 1, 300):
+                for data in (b"{}", b'"' + b"x" * 300 + b'"'):
+                    message = Message(Topic.RECORD, action, "a", data, path=path, version=version)
+                    payload = protobuf.CLIENT.encode(message)
+                    self.assertEqual(read(payload), message)
+                    (found,) = protobuf.SERVER.decode(payload)
+                    assert isinstance(found, Message)
+                    self.assertEqual((found, found.verbatim), (message, None))
+
     def test_cut_and_changed(self) -> None:
         """
         For a payload that was cut or changed at any byte, both ways have the same result.
         """
         for message in (
             write(None, "ab", b"{}", 300),
+            write(None, "ab", b"{}", -1),
+            Message(Topic.RECORD, RecordAction.CREATEANDUPDATE, "ab", b"{}", version=-1),
+            Message(Topic.RECORD, RecordAction.CREATEANDPATCH, "ab", b"1", path="x", version=-1),
             write("x.y", "ab", b"12", 70000),
             write("x.y", "ab", b"12", 70000, is_write_ack=True, correlation_id="17"),
             write("x.y", "ab", b'"' + b"x" * 140 + b'"', 300),

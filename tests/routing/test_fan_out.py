@@ -67,6 +67,20 @@ class FanOutTests(SynchronousTestCase):
         self.fan_out.publish(emit(), exclude=ann)
         self.assertEqual([connection.take() for connection in (ann, bob, cat)], [[], [emit()], []])
 
+    def test_sole_subscriber(self) -> None:
+        """
+        A message of the only subscriber of a wire is not encoded for that wire.
+        """
+
+        class Unused(FakeWire):
+            def encode(self, message: Message) -> Any:
+                raise AssertionError("nobody is to get it")
+
+        ann, bob = self.subscriber("news", wire=Unused()), self.subscriber("news")
+        self.fan_out.publish(emit(), exclude=ann)
+        self.assertEqual((ann.take(), bob.take()), ([], [emit()]))
+        self.assertEqual(self.fan_out.deliveries[EventAction.EMIT], 1)
+
     def test_no_form_for_some(self) -> None:
         """
         Subscribers whose protocol has no form for a message are not sent any; the others are.

@@ -14,7 +14,6 @@ permission about it without this module, because nearly all writes are such.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import IntEnum
 from functools import partial
 
@@ -56,10 +55,11 @@ class WritePermission:
         if name.startswith(self._hot_path_prefixes) and message.action in _UPSERTS and change.action is not _UPDATE:
             return partial(self._refusals.not_on_hot_path, name, message, sender, change.old)
         may_create = message.action in _UPSERTS or (change.old is NO_RECORD and creates(message, sender))
+        # It tells the rules that this write creates the record if it does not exist.
+        original = message.action if may_create else None
         check: IntEnum
         for check in _checks(change, may_create, sender):
-            # The original action tells the rules that this write creates the record if it does not exist.
-            asked = replace(message, action=check, original_action=message.action if may_create else None)
+            asked = message.acting_as(check, original)
             decision = self._allows(asked, sender, change)
             if decision is not True:
                 refusal = await self.check_decision(name, message, sender, change, decision, check)
