@@ -2,7 +2,8 @@
 Writes of records through a node with clients in memory: CPU time of a write.
 
 One client writes and is the only subscriber: acknowledged updates and patches of records that it holds, and records
-that it creates. The writes arrive many in one read, as under load, or one by one, and the answers leave once a turn of the reactor.
+that it creates. The writes arrive many in one read, as under load, or one by one, and the answers leave once a turn of
+the reactor.
 """
 
 from __future__ import annotations
