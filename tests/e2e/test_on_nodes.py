@@ -239,10 +239,32 @@ class RecordListeningTests(OnNodes, test_record_listening.RecordListeningTests[0
         self.holder.driver.wait(lambda: record.has_provider, "a provider")
 
 
+class RpcTests(OnNodes, test_rpc.RpcTests[0].__base__):  # type: ignore[misc]
+    """
+    Calls. A node that was told lately that a procedure has no provider hears of a new one a moment after the client of
+    another node was told that it provides the procedure.
+    """
+
+    first, second = "v7", "v2"
+
+    def test_p8_unprovide(self) -> None:
+        """
+        P8: After unprovide it is NO_RPC_PROVIDER, and the former provider is not asked; it may provide again.
+        """
+        self.a.provide(self.rpc)
+        self.assertEqual(self.b.call(self.rpc, "1"), "1")
+        self.a.unprovide(self.rpc)
+        for client in self.quartet:
+            self.assertEqual(client.call(self.rpc, "2"), "NO_RPC_PROVIDER")
+        self.assertEqual(self.requests(), [1, 0, 0, 0])
+        self.a.provide(self.rpc)
+        answers = (self.b.call(self.rpc, "3") for _ in range(100))
+        self.assertEqual(next(answer for answer in answers if answer != "NO_RPC_PROVIDER"), "3")
+
+
 # Those with the same configuration are together, as trial runs them in the order of their names. The generations take
 # turns: the other pairings differ at one server already.
 on_nodes(test_events.EventTests, "v2", "v7")
-on_nodes(test_rpc.RpcTests, "v7")
 on_nodes(test_rpc.RpcValueTests, "v2", "v7")
 on_nodes(test_presence.PresenceTests, "v7", "v2")
 on_nodes(test_presence.QueryTests, "v2", "v7")
