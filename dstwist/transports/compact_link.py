@@ -4,14 +4,23 @@ Autobahn's protocol in less memory.
 An idle connection is mostly Autobahn's attributes: about 80 of them, in a dictionary of 3.3 kB. Here they are slots,
 which take 8 bytes each; the options are attributes of a class for each factory (L{with_options}); and all that only the
 handshake needs is dropped after it (L{CompactLink.forget_handshake}).
+
+Most of the time of a login is Autobahn's as well: it describes the transport, reads the head again that has chosen the
+path, and makes the texts of log lines that nobody reads. So the plain handshake that nearly all clients send is
+answered here (L{CompactLink.processHandshake}), with the same response. Autobahn answers all others.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections import deque
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.protocol import WebSocketProtocol
+
+from dstwist.transports.head import Head
 
 #: The attributes that Autobahn sets on each connection, in any of its versions.
 _ATTRIBUTES = """
@@ -27,6 +36,15 @@ _ATTRIBUTES = """
     websocket_protocol_in_use websocket_extensions_in_use _wskey inside_message current_frame
 """.split()
 
+#: The protocol version of RFC 6455.
+_VERSION = 13
+
+#: The response to a plain handshake, as Autobahn sends it.
+_RESPONSE = (
+    b"HTTP/1.1 101 Switching Protocols\r\nServer: %s\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: %s\r\n\r\n"
+)
+
 #: Stays empty: the queue is for data that is held back, and no data is.
 _NO_QUEUE: deque[Any] = deque()
 
@@ -39,13 +57,55 @@ class CompactLink(WebSocketServerProtocol):
     # A slot would hide an attribute of Autobahn's class.
     __slots__ = tuple(name for name in _ATTRIBUTES if not hasattr(WebSocketServerProtocol, name))
 
+    #: The head of the request; C{None} if it was not read before, and when the WebSocket is open.
+    head: Head | None = None
+
+    def connectionMade(self) -> None:
+        # Not Autobahn's own: it would describe the transport.
+        link: Any = self
+        link.peer = None
+        link._transport_details = None
+        WebSocketProtocol._connectionMade(self)
+        link.factory.countConnections += 1
+
+    def _onOpen(self) -> None:
+        self.onOpen()
+
+    def processHandshake(self) -> None:
+        """
+        Answer the request whose bytes are in C{self.data}.
+        """
+        head = self.head
+        key = None if head is None else head.plain_key()
+        if head is None or key is None:
+            super().processHandshake()
+            return
+        link: Any = self
+        link.data = link.data[head.size :]
+        link.http_headers = head.headers
+        link.websocket_version = _VERSION
+        link.websocket_protocol_in_use = None
+        link.websocket_extensions_in_use = []
+        accept = base64.b64encode(hashlib.sha1(key.encode() + WebSocketProtocol._WS_MAGIC).digest())
+        link.sendData(_RESPONSE % (link.factory.server.encode(), accept))
+        link.state = WebSocketProtocol.STATE_OPEN
+        link.inside_message = False
+        link.current_frame = None
+        if link.autoPingInterval:
+            link.autoPingPendingCall = link.factory._batched_timer.call_later(link.autoPingInterval, link._sendAutoPing)
+        link.onOpen()
+        link.is_open.callback(None)
+        if link.data:
+            link.consumeData()
+
     def forget_handshake(self) -> None:
         """
-        Drop all that Autobahn kept of the handshake, and that nothing asks for once the WebSocket is open.
+        Drop all that was kept of the handshake, and that nothing asks for once the WebSocket is open.
         """
+        if self.head is not None:
+            del self.head
         link: Any = self  # these attributes are never None for Autobahn
         link.http_request_data = link.http_response_data = link.http_status_line = link._wskey = None
-        link._transport_details = None
         link.send_queue = _NO_QUEUE
 
 

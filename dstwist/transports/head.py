@@ -1,36 +1,80 @@
 """
-The parts of a request's head that decide which factory serves it, and whether it is refused.
+The head of a request: the parts that decide which factory serves it, and the key of a plain WebSocket handshake.
 """
 
 from __future__ import annotations
 
-_WANTED = frozenset((b"upgrade", b"origin", b"host", b"x-forwarded-for"))
+import re
+
+#: Other characters, which end a line for some readers and not for others. Only a head without them is plain.
+_UNUSUAL = re.compile(r"[^\t\r\n -~]|\r(?!\n)|(?<!\r)\n")
+
+_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+_ORIGIN = re.compile(r"https?://[\w.-]+(?::[0-9]{1,4})?", re.ASCII)
+_TARGET = re.compile(r"/(?:[^/#][^#]*)?")
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+
+#: The extensions that browsers and the C{ws} package of Node.js offer. The server takes none.
+_OFFERS = (None, "permessage-deflate", "permessage-deflate; client_max_window_bits")
 
 
 class Head:
     """
     The bytes before the first empty line.
 
+    @ivar size: how many bytes there are, with the empty line.
+    @ivar headers: the values by name, in lower case; joined by commas if a header is repeated.
     @ivar web_socket: the path of the requested WebSocket; C{None} if the request is not for a WebSocket.
-    @ivar origin: a header, like C{host} and C{forwarded}; C{None} if it is missing, joined by commas if it is repeated.
+    @ivar origin: a header, like C{host} and C{forwarded}; C{None} if it is missing.
     """
 
-    __slots__ = ("forwarded", "host", "origin", "web_socket")
+    __slots__ = ("_is_repeated", "_request", "_text", "forwarded", "headers", "host", "origin", "size", "web_socket")
 
     def __init__(self, data: bytes) -> None:
-        request, *lines = data.split(b"\r\n")
-        found: dict[bytes, str] = {}
+        self.size = len(data) + 4
+        self._text = text = data.decode("latin-1")
+        request, *lines = text.split("\r\n")
+        headers: dict[str, str] = {}
         for line in lines:
-            name, _, value = line.partition(b":")
+            name, _, value = line.partition(":")
             name = name.lower()
-            if name in _WANTED:
-                text = value.strip().decode("latin-1")
-                found[name] = f"{found[name]}, {text}" if name in found else text
-        self.origin = found.get(b"origin")
-        self.host = found.get(b"host")
-        self.forwarded = found.get(b"x-forwarded-for")
+            headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
+        self.headers = headers
+        self._request = request
+        self._is_repeated = len(headers) < len(lines)
+        self.origin = headers.get("origin")
+        self.host = headers.get("host")
+        self.forwarded = headers.get("x-forwarded-for")
         self.web_socket: bytes | None = None
-        if "websocket" in found.get(b"upgrade", "").lower():
-            parts = request.split(b" ")
+        if "websocket" in headers.get("upgrade", "").lower():
+            parts = request.split(" ")
             if len(parts) == 3:
-                self.web_socket = parts[1].partition(b"?")[0]
+                self.web_socket = parts[1].partition("?")[0].encode("latin-1")
+
+    def plain_key(self) -> str | None:
+        """
+        The key of a handshake as nearly all clients send it: the WebSocket of RFC 6455, no subprotocol, and nothing
+        that readers could understand in two ways. C{None} for all others, which may be valid, too.
+        """
+        get = self.headers.get
+        method, _, rest = self._request.partition(" ")
+        target, _, version = rest.partition(" ")
+        key = get("sec-websocket-key", "")
+        if (
+            method == "GET"
+            and version == "HTTP/1.1"
+            and not self._is_repeated
+            and get("sec-websocket-version") == "13"
+            and get("upgrade", "").lower() == "websocket"
+            and "upgrade" in get("connection", "").lower().replace(",", " ").split()
+            and get("sec-websocket-extensions") in _OFFERS
+            and "sec-websocket-protocol" not in self.headers
+            and _TARGET.fullmatch(target)
+            and _HOST.fullmatch(self.host or "")
+            and (self.origin is None or _ORIGIN.fullmatch(self.origin))
+            and _KEY.fullmatch(key)
+            and not _UNUSUAL.search(self._text)
+            and not any(not name or " " in name or "\t" in name for name in self.headers)
+        ):
+            return key
+        return None

@@ -169,6 +169,7 @@ class Switch(Protocol):
         self._chosen = chosen
         chosen.address = address
         chosen.slot = self._slot
+        chosen.head = found
         chosen.makeConnection(self.transport)
         self.dataReceived = chosen.dataReceived  # type: ignore[method-assign]
         chosen.dataReceived(data)

@@ -1,10 +1,11 @@
 """
 WebSockets: Autobahn's protocol between a transport and a connection.
 
-Autobahn does the handshake, control frames, fragments, limits and the closing. Only one thing is done here instead:
-once a connection is open, small whole data frames are cut out of the received bytes in one loop. Clients send hardly
-anything else. All other bytes go through Autobahn unchanged, so the server conforms to the standard as Autobahn does.
-With L{FAST_PATH} off, all bytes go through Autobahn.
+Autobahn does control frames, fragments, limits and the closing, and all handshakes but plain ones
+(L{dstwist.transports.compact_link}). Only one thing is done here instead: once a connection is open, small whole data
+frames are cut out of the received bytes in one loop. Clients send hardly anything else. All other bytes go through
+Autobahn unchanged, so the server conforms to the standard as Autobahn does. With L{FAST_PATH} off, all frames go
+through Autobahn.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from itertools import count
 from typing import Any, Protocol
 
 import txaio
-from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ITCPTransport
 from zope.interface import implementer
@@ -77,7 +77,7 @@ class WebSocketLink(CountedLink):
     current_frame: Any
     #: The client's share of the limits on connections. The shared port sets it, and C{address}.
     slot: ConnectionSlot | None = None
-    _headers: dict[str, str] = {}
+    http_headers: dict[str, str]
     #: Data that was read waits for a later turn; nothing is read until it is served.
     _postponed = False
     _in_line = False
@@ -133,9 +133,6 @@ class WebSocketLink(CountedLink):
             if pieces and len(pieces) > _MAX_PIECES:
                 pieces[:] = [b"".join(pieces)]
         return result
-
-    def onConnect(self, request: ConnectionRequest) -> None:
-        self._headers = request.headers
 
     def onOpen(self) -> None:
         # Autobahn would swallow exceptions.
@@ -357,7 +354,13 @@ class WebSocketLink(CountedLink):
         self._take_messages_up_to(min(settings.max_message_size, settings.max_message_size_before_login))
         self.number = next(_numbers)
         handshake = HandshakeData(
-            self.address, self._headers, None, peer_certificate(self.transport), self.path, self.number, factory.node
+            self.address,
+            self.http_headers,
+            None,
+            peer_certificate(self.transport),
+            self.path,
+            self.number,
+            factory.node,
         )
         self.forget_handshake()
         self.connection = factory.connect(self, handshake)

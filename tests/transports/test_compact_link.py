@@ -4,17 +4,105 @@ Autobahn's protocol in less memory: nothing of it is lost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+from unittest import mock
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import Settings
 from dstwist.node import Node
 from dstwist.transports.compact_link import CompactLink, with_options
+from dstwist.transports.head import Head
 from dstwist.transports.websocket import WebSocketLink
-from tests.nodes.client import MemoryClient
+from tests.nodes.client import MemoryClient, client_frame
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+EXTENSIONS = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
+REQUEST = (
+    b"GET /deepstream HTTP/1.1",
+    b"Host: localhost:6020",
+    b"Upgrade: websocket",
+    b"Connection: Upgrade",
+    b"Sec-WebSocket-Key: " + KEY,
+    b"Sec-WebSocket-Version: 13",
+)
+
+
+def with_line(line: bytes, place: int | None = None) -> tuple[bytes, ...]:
+    """
+    The usual request with another line, or with one more.
+    """
+    return (*REQUEST, line) if place is None else (*REQUEST[:place], line, *REQUEST[place + 1 :])
+
+
+PLAIN = (
+    REQUEST,
+    with_line(EXTENSIONS),
+    with_line(b"Origin: https://app.example.org"),
+    with_line(b"Origin: http://localhost:3000"),
+    with_line(b'User-Agent: some (thing) 1.0; "x": y'),
+    with_line(b"GET /deepstream?a=b&c=%20 HTTP/1.1", 0),
+    with_line(b"Host: [::1]:6020", 1),
+    with_line(b"host:192.0.2.1", 1),
+    with_line(b"UPGRADE: WebSocket", 2),
+    with_line(b"Connection: keep-alive, Upgrade", 3),
+)
+
+OTHERS = (
+    with_line(b"POST /deepstream HTTP/1.1", 0),
+    with_line(b"GET /deepstream HTTP/1.0", 0),
+    with_line(b"GET  /deepstream HTTP/1.1", 0),
+    with_line(b"GET /deepstream#x HTTP/1.1", 0),
+    with_line(b"GET //host/deepstream HTTP/1.1", 0),
+    with_line(b"GET http://host/deepstream HTTP/1.1", 0),
+    with_line(b"Host: localhost:x", 1),
+    with_line(b"Host:", 1),
+    with_line(b"X-Host: localhost", 1),
+    with_line(b"Upgrade: websocket, h2c", 2),
+    with_line(b"Connection: close", 3),
+    with_line(b"Connection: Upgraded", 3),
+    with_line(b"Sec-WebSocket-Key: " + KEY[1:], 4),
+    with_line(b"Sec-WebSocket-Key: " + KEY[:-2] + b"AA", 4),
+    with_line(b"Sec-WebSocket-Key: *" + KEY[1:], 4),
+    with_line(b"Sec-WebSocket-Version: 8", 5),
+    with_line(b"Sec-WebSocket-Version: 013", 5),
+    with_line(b"Host: other"),
+    with_line(b"Sec-WebSocket-Protocol: chat"),
+    with_line(b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99"),
+    with_line(b"Origin: null"),
+    with_line(b"Origin: file://"),
+    with_line(b"Origin: https://app.example.org:99999"),
+    with_line(b"X-Umlaut: \xe4"),
+    with_line(b"X-Tab\t: 1"),
+    with_line(b" folded"),
+    with_line(b": nothing"),
+    with_line(b"X: 1\nSec-WebSocket-Protocol: chat"),
+    with_line(b"X: 1\rSec-WebSocket-Protocol: chat"),
+    with_line(b"X: 1\x0bSec-WebSocket-Protocol: chat"),
+)
+
+#: The lines of which handshakes are put together.
+PIECES = sorted({line for lines in (*PLAIN, *OTHERS) for line in lines[1:]})
+
+
+def state_of(link: Any) -> dict[str, object]:
+    """
+    The attributes of an open WebSocket, as far as they can be the same for two.
+    """
+    unlike = {"number", "opened_at", "head", "websocket_origin", "http_request_uri", "http_request_path", "peer"}
+    unlike |= {"http_request_params", "http_request_host", "websocket_protocols", "websocket_extensions", "slot"}
+    names = {*vars(link), *CompactLink.__slots__} - unlike
+    values = {name: getattr(link, name, None) for name in names}
+    # Objects are compared by their kind.
+    plain = (bool, int, bytes, str, dict, list, type(None))
+    return {name: value if isinstance(value, plain) else type(value) for name, value in values.items()}
+
 
 #: The attributes of a link that vary, and are not in slots.
 MOST_OTHERS = 25
@@ -63,30 +151,81 @@ class CompactLinkTests(SynchronousTestCase):
             self.assertFalse(hasattr(WebSocketServerProtocol, name), name)
 
 
-class CompressionTests(SynchronousTestCase):
+class HandshakeTests(SynchronousTestCase):
     """
-    Browsers offer compression.
+    The plain handshake is answered here, all others by Autobahn, and nobody can tell the difference.
     """
 
-    def test_offered(self) -> None:
+    def answered(self, lines: Sequence[bytes], more: bytes = b"") -> tuple[bytes, WebSocketLink | None]:
         """
-        A client that offers compression is served without.
+        The response to a handshake of these lines, with C{more} in the same read; and the WebSocket, if it is open.
         """
         node = Node(Settings(), [], MemoryReactorClock())
         node.startService()
         self.addCleanup(node.stopService)
-        transport = StringTransportWithDisconnection()
+        transport = StringTransportWithDisconnection(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
         protocol: Any = node.factory.buildProtocol(None)
         transport.protocol = protocol
         protocol.makeConnection(transport)
-        protocol.dataReceived(
-            b"GET /deepstream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
-        )
-        head = transport.value().partition(b"\r\n\r\n")[0]
-        self.assertTrue(head.startswith(b"HTTP/1.1 101 "), head)
-        self.assertNotIn(b"Sec-WebSocket-Extensions", head)
+        protocol.dataReceived(b"\r\n".join(lines) + b"\r\n\r\n" + more)
+        links = [link for link in node.web_sockets["/deepstream"].links if link.number]
+        return transport.value(), links[0] if links else None
+
+    def by_both(self, lines: Sequence[bytes], more: bytes = b"") -> tuple[Any, Any]:
+        """
+        L{answered} as it is, and with all requests answered by Autobahn.
+        """
+        ours = self.answered(lines, more)
+        with mock.patch.object(Head, "plain_key", lambda head: None):
+            return ours, self.answered(lines, more)
+
+    def test_same(self) -> None:
+        """
+        The response, and all attributes of the WebSocket, are those of Autobahn, also with a frame in the same read.
+        """
+        ping = client_frame(b"there?", 9)
+        for lines in PLAIN:
+            for more in (b"", ping, ping + client_frame(b"x" * 300, 2)[:100]):
+                (response, link), (its_response, its_link) = self.by_both(lines, more)
+                self.assertIn(b"HTTP/1.1 101 Switching Protocols\r\n", response)
+                self.assertEqual(response, its_response)
+                self.assertEqual(state_of(link), state_of(its_link))
+
+    def test_plain(self) -> None:
+        """
+        These are plain.
+        """
+        for lines in PLAIN:
+            self.assertEqual(Head(b"\r\n".join(lines)).plain_key(), KEY.decode())
+
+    def test_others(self) -> None:
+        """
+        All others are answered by Autobahn, valid or not.
+        """
+        for lines in OTHERS:
+            self.assertIsNone(Head(b"\r\n".join(lines)).plain_key(), lines)
+
+    def test_compression(self) -> None:
+        """
+        A client that offers compression, like browsers, is served without.
+        """
+        (response, _), (its_response, _) = self.by_both((*REQUEST, EXTENSIONS))
+        self.assertEqual(response, its_response)
+        self.assertNotIn(b"Sec-WebSocket-Extensions", response)
+
+    @given(
+        st.lists(st.sampled_from(PIECES), max_size=3),
+        st.lists(st.integers(1, 5), max_size=2),
+    )
+    @settings(max_examples=150, deadline=None)
+    def test_never_more(self, more: list[bytes], missing: list[int]) -> None:
+        """
+        No handshake is plain that Autobahn refuses.
+        """
+        lines = [line for number, line in enumerate(REQUEST) if number not in missing] + more
+        if Head(b"\r\n".join(lines)).plain_key() is not None:
+            with mock.patch.object(Head, "plain_key", lambda head: None):
+                self.assertIn(b"HTTP/1.1 101 ", self.answered(lines)[0])
 
 
 class OptionsTests(SynchronousTestCase):
