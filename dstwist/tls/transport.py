@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from OpenSSL.SSL import Error, WantReadError
+from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
 from twisted.internet.tcp import Server as TcpTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -30,6 +30,9 @@ from dstwist.tls.certificates import ServerCertificate
 #: The most bytes that OpenSSL takes for one record, and more than a record is longer when it is encrypted.
 _RECORD_BYTES = 16384
 _RECORD_EXCESS = 512
+
+#: How many bytes the head of a record has. The last two are the length of the rest.
+_HEAD_BYTES = 5
 
 #: How many encrypted bytes are read at once where nobody knows how many there are.
 _READ_BYTES = 8192
@@ -45,6 +48,8 @@ class TlsTransport(TLSMemoryBIOProtocol):
 
     factory: TlsFactory
     transport: Any
+    # How many bytes of a record that has begun have not come; -1 if that is not known.
+    _missing = 0
     # The bytes of a handshake that waits.
     _early = b""
     _in_line = False
@@ -58,8 +63,12 @@ class TlsTransport(TLSMemoryBIOProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._handshakeDone:
-            super().dataReceived(data)
+            if self._is_one_record(data) and not self._appSendBuffer:
+                self._receive(data)
+            else:
+                super().dataReceived(data)
             return
+        self._is_one_record(data)
         self._early += data
         if self._in_line:
             return
@@ -80,6 +89,40 @@ class TlsTransport(TLSMemoryBIOProtocol):
     def _shake_hands(self) -> None:
         data, self._early = self._early, b""
         super().dataReceived(data)
+
+    # -- receiving
+
+    def _is_one_record(self, data: bytes) -> bool:
+        """
+        Whether C{data}, the next bytes of the client, are one whole record.
+        """
+        position, size = self._missing, len(data)
+        if position == 0 and size > 4 and size == (data[3] << 8) + data[4] + _HEAD_BYTES:
+            return True
+        if position >= 0:
+            while position + _HEAD_BYTES <= size:
+                position += (data[position + 3] << 8) + data[position + 4] + _HEAD_BYTES
+            # A part of a head: the place of the next one stays unknown.
+            self._missing = position - size if position >= size else -1
+        return False
+
+    def _receive(self, record: bytes) -> None:
+        """
+        Hand the bytes in C{record} to the application. Twisted asks OpenSSL twice more whether it has read or made more
+        bytes, and each answer "no" is an exception. One record holds no more than one read gives.
+        """
+        connection = self._tlsConnection
+        connection.bio_write(record)
+        try:
+            data = connection.recv(_RECORD_BYTES)
+        except (WantReadError, ZeroReturnError):
+            # It was no record of the application.
+            self._flushReceiveBIO()
+        except Error:
+            self._tlsShutdownFinished(Failure())
+        else:
+            if not self._aborted:
+                self.wrappedProtocol.dataReceived(data)
 
     # -- sending; the names are those of Twisted
 

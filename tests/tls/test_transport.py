@@ -7,6 +7,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -19,7 +21,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.http_server import HttpSettings, SslSettings
 from dstwist.endpoints import configured_endpoint
-from dstwist.tls.certificates import ServerCertificate
+from dstwist.tls.certificates import ServerCertificate, tls_problem
 from dstwist.tls.context import TlsConnection
 from dstwist.tls.transport import TlsEndpoint, TlsFactory
 from tests.e2e.certificates import Authority, pem_of
@@ -78,9 +80,9 @@ class EndpointTests(SynchronousTestCase):
         self.assertIs(factory.wrappedFactory, inner)
 
 
-class SendingTests(SynchronousTestCase):
+class ConnectedCase(SynchronousTestCase):
     """
-    What the application writes, on Twisted's own TCP transport.
+    An open connection, on Twisted's own TCP transport.
     """
 
     def setUp(self) -> None:
@@ -110,6 +112,91 @@ class SendingTests(SynchronousTestCase):
             while True:
                 pieces.append(self.client.recv(100000))
         return b"".join(pieces)
+
+
+class ReceivingTests(ConnectedCase):
+    """
+    What the client sends.
+    """
+
+    def records(self, *sizes: int) -> tuple[bytes, bytes]:
+        """
+        Data of these sizes, and their records.
+        """
+        data = [bytes((number,)) * size for number, size in enumerate(sizes)]
+        records = []
+        for piece in data:
+            self.client.send(piece)
+            records.append(self.client.bio_read(1 << 20))
+        return b"".join(data), b"".join(records)
+
+    @given(st.lists(st.integers(1, 16384), min_size=1, max_size=6), st.lists(st.integers(1, 9000), max_size=12))
+    @settings(max_examples=60, deadline=None)
+    def test_pieces(self, sizes: list[int], lengths: list[int]) -> None:
+        """
+        All data arrive, wherever the network cuts the records.
+        """
+        self.setUp()
+        data, rest = self.records(*sizes)
+        for length in (*lengths, len(rest)):
+            if rest:
+                self.server.dataReceived(rest[:length])
+                rest = rest[length:]
+        self.assertEqual(self.server.wrappedProtocol.received, data)
+        # Where the records begin is known again, or never: the next ones arrive as well.
+        for number in range(3):
+            more, record = self.records(10 + number)
+            data += more
+            self.server.dataReceived(record)
+        self.assertEqual(self.server.wrappedProtocol.received, data)
+
+    def test_one_by_one(self) -> None:
+        """
+        OpenSSL is asked once for the data of a record that comes alone.
+        """
+        asked = []
+        original = self.server._tlsConnection.recv
+
+        def recv(size: int) -> bytes:
+            asked.append(size)
+            received: bytes = original(size)
+            return received
+
+        self.patch(self.server._tlsConnection, "recv", recv)
+        data, rest = b"", b""
+        for size in (1, 300, 16384):
+            more, record = self.records(size)
+            data, rest = data + more, rest + record
+            self.server.dataReceived(record)
+        self.assertEqual((self.server.wrappedProtocol.received, len(asked)), (data, 3))
+
+    def test_end(self) -> None:
+        """
+        The client ends TLS: the connection is closed, and nobody is told of an error.
+        """
+        self.client.shutdown()
+        self.server.dataReceived(self.client.bio_read(1000))
+        turn(self.reactor, self.transport)
+        self.assertTrue(self.transport.disconnecting or not self.transport.connected)
+
+    def test_changed(self) -> None:
+        """
+        A record that somebody has changed ends the connection, with the reason.
+        """
+        application = self.server.wrappedProtocol
+        reasons: list[Failure] = []
+        application.connectionLost = reasons.append
+        _, record = self.records(100)
+        self.server.dataReceived(record[:-1] + bytes((record[-1] ^ 1,)))
+        turn(self.reactor, self.transport)
+        self.assertIn("bad record mac", str(tls_problem(reasons[0])))
+        self.assertEqual(application.received, b"")
+
+
+class SendingTests(ConnectedCase):
+    """
+    What the application writes.
+    """
 
     def test_direct(self) -> None:
         """
