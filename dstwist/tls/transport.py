@@ -63,7 +63,7 @@ class TlsTransport(TLSMemoryBIOProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._handshakeDone:
-            if self._is_one_record(data) and not self._appSendBuffer:
+            if self._is_one_record(data) and not self._appSendBuffer and not self._lostTLSConnection:
                 self._receive(data)
             else:
                 super().dataReceived(data)
