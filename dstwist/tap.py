@@ -49,6 +49,7 @@ from dstwist.process.server import Server, make_files
 from dstwist.process.service_manager import ServiceManager
 from dstwist.process.steady_timers import steady_timers
 from dstwist.process.waking import light_wakes
+from dstwist.scheduling.turn_ends import TurnEnds
 
 #: The exit status if the options or the configuration cannot be used.
 CONFIG_STATUS = 78
@@ -164,6 +165,7 @@ def makeService(options: Mapping[str, Any]) -> Server:
     format_log(globalLogBeginner, node.settings.logger, twistd, os.environ)
     bound_polls(reactor)
     light_wakes(reactor)
+    TurnEnds.of(reactor).watch()
     background.install()
     server = Server(node, reactor, twistd, ServiceManager(os.environ, reactor), background.report, reopen)
     _log_crashes(server)

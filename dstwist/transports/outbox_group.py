@@ -19,6 +19,7 @@ from zope.interface import implementer
 from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.log import Logger
+from dstwist.scheduling.turn_ends import TurnEnds
 from dstwist.scheduling.turns import TIME_SLICE, TURN_LENGTH, Turns
 
 #: Up to this many outboxes are flushed without a look at the clock; frames that are not large take about 1 ms then.
@@ -56,7 +57,10 @@ class OutboxGroup:
         self._clock = clock
         self._pause = pause
         self._dirty: list[IFlushed] = []
+        # Frames are collected until this call, or until the end of the turn.
         self._call: IDelayedCall | None = None
+        self._collects = False
+        self._ends = TurnEnds.of(clock)
         self._turns = Turns.of(clock)
         # No new request is served until all outboxes are flushed.
         self._holds = False
@@ -71,15 +75,19 @@ class OutboxGroup:
         Flush C{outbox}, which has frames, at the end of the turn.
         """
         self._dirty.append(outbox)
-        if self._call is None:
-            self._call = self._clock.callLater(self._pause, self._end)
+        if not self._collects:
+            self._collects = True
+            if self._pause:
+                self._call = self._clock.callLater(self._pause, self._end)
+            else:
+                self._ends.call(self._end)
             self.outgoing.begun()
 
     def hurry(self) -> None:
         """
         Do not collect frames any longer than until the input of this turn is handled.
         """
-        if self._call is not None and self._pause:
+        if self._call is not None:
             self._call.reset(0)
 
     def may_refill(self) -> bool:
@@ -99,8 +107,11 @@ class OutboxGroup:
 
     def _end(self) -> None:
         self._call = None
+        self._collects = False
         if not self._flush_slice():
-            self._call = self._clock.callLater(0, self._end)
+            if not self._collects:
+                self._collects = True
+                self._clock.callLater(0, self._end)
             return
         if self._holds:
             self._holds = False

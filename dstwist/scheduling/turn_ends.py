@@ -1,0 +1,99 @@
+"""
+The end of a turn of the reactor, when all that has come in is handled.
+
+A function that is to run then could be a delayed call of no time. But a delayed call runs in the next turn. So the
+reactor asks the system once more whether anything has come in, which takes a good part of the time of one message to
+one client. A process that serves nothing else has the reactor's turns watched instead (L{TurnEnds.watch})::
+
+    turn without watch    [ delayed calls | ask the system, handle what has come ] [ ends | ask the system ...
+    turn with watch       [ delayed calls | ask the system, handle what has come | ends ] [ ...
+
+Always true: a function runs once for each call of L{TurnEnds.call}, and before the reactor waits for anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from dstwist.log import Logger
+from dstwist.scheduling.clocks import SteadyClock
+
+
+class TurnEnds:
+    """
+    Calls functions at the end of the turn.
+
+    @param clock: a reactor, or a clock.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._iterate: Callable[[Any], None] | None = None
+        self._is_handling = False
+        self._functions: list[Callable[[], object]] = []
+
+    @classmethod
+    def of(cls, clock: Any) -> TurnEnds:
+        """
+        The ends of the turns of C{clock}. All users of one reactor share them.
+        """
+        while isinstance(clock, SteadyClock):
+            clock = clock.reactor
+        ends = _ends.get(id(clock))
+        if ends is None:
+            ends = _ends[id(clock)] = cls(clock)
+        return ends
+
+    def call(self, function: Callable[[], object]) -> None:
+        """
+        Call C{function} when all that has come in is handled.
+        """
+        if self._is_handling:
+            self._functions.append(function)
+        else:
+            # The reactor may be about to wait.
+            self._clock.callLater(0, function)
+
+    def watch(self) -> None:
+        """
+        Know the ends of the turns from now on, if the reactor is one of Twisted's own; others give delayed calls.
+        """
+        iterate = getattr(self._clock, "doIteration", None)
+        if self._iterate is None and iterate is not None:
+            self._iterate = iterate
+            self._clock.doIteration = self._turn
+
+    def unwatch(self) -> None:
+        """
+        Undo L{watch}.
+        """
+        if self._iterate is not None:
+            self._clock.doIteration = self._iterate
+            self._iterate = None
+
+    def _turn(self, timeout: Any) -> None:
+        """
+        What the reactor does between two rounds of delayed calls.
+        """
+        assert self._iterate is not None
+        self._is_handling = True
+        try:
+            self._iterate(timeout)
+        finally:
+            self._is_handling = False
+            functions = self._functions
+            if functions:
+                self._functions = []
+                for function in functions:
+                    try:
+                        function()
+                    except Exception:
+                        self._log.failure("work at the end of a turn failed")
+
+
+# By the id of the clock, as in L{dstwist.scheduling.turns}.
+_ends: WeakValueDictionary[int, TurnEnds] = WeakValueDictionary()
