@@ -44,7 +44,7 @@ from dstwist.process.log_file import keep_log_file
 from dstwist.process.log_format import format_log
 from dstwist.process.log_priorities import write_error
 from dstwist.process.out_of_memory import Shortage, grow_stack
-from dstwist.process.polling import bound_polls
+from dstwist.process.polling import light_polls
 from dstwist.process.server import Server, make_files
 from dstwist.process.service_manager import ServiceManager
 from dstwist.process.steady_timers import steady_timers
@@ -163,7 +163,7 @@ def makeService(options: Mapping[str, Any]) -> Server:
     reopen: list[Callable[[], object]] = []
     keep_log_file(globalLogBeginner, node.settings.logger, reopen)
     format_log(globalLogBeginner, node.settings.logger, twistd, os.environ)
-    bound_polls(reactor)
+    light_polls(reactor)
     light_wakes(reactor)
     TurnEnds.of(reactor).watch()
     background.install()

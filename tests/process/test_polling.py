@@ -1,16 +1,19 @@
 """
-Tests for L{dstwist.process.polling}: the number of events that the reactor serves in one turn.
+Tests for L{dstwist.process.polling}: how the reactor asks for events, and serves them.
 """
 
 from __future__ import annotations
 
 import os
 from typing import Any
+from unittest import mock
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from dstwist.process.polling import MAX_EVENTS_PER_TURN, BoundedPoller, bound_polls
+from dstwist.process.polling import MAX_EVENTS_PER_TURN, Polling, light_polls
+from tests.logs import Lines
 
 try:
     from twisted.internet.epollreactor import EPollReactor
@@ -39,14 +42,17 @@ class _Reader:
     def logPrefix(self) -> str:
         return "reader"
 
+    def connectionLost(self, reason: object) -> None:
+        pass
+
     def close(self) -> None:
         os.close(self.descriptor)
         os.close(self._other)
 
 
-class BoundedPollTests(SynchronousTestCase):
+class PollingTests(SynchronousTestCase):
     """
-    L{bound_polls}.
+    L{light_polls}.
     """
 
     def setUp(self) -> None:
@@ -76,7 +82,7 @@ class BoundedPollTests(SynchronousTestCase):
         If more descriptors are ready than one turn serves, the others are served in the next turns, and each has been
         served before one is served again.
         """
-        self.assertTrue(bound_polls(self.reactor))
+        self.assertTrue(light_polls(self.reactor))
         self.add(MAX_EVENTS_PER_TURN + 10)
         self.reactor.doIteration(0)
         self.assertEqual(len(self.read), MAX_EVENTS_PER_TURN)
@@ -87,7 +93,7 @@ class BoundedPollTests(SynchronousTestCase):
         """
         If few are ready, one turn serves all of them.
         """
-        bound_polls(self.reactor)
+        light_polls(self.reactor)
         self.add(3)
         self.reactor.doIteration(0)
         self.assertEqual(len(self.read), 3)
@@ -99,19 +105,52 @@ class BoundedPollTests(SynchronousTestCase):
         """
         The bound is a ceiling: a poll is asked for no more events than the reactor wants.
         """
-        asked: list[int] = []
+        asked: list[tuple[float, int]] = []
 
         class Poller:
-            register = modify = unregister = None
-
             def poll(self, timeout: float, events: int) -> list[tuple[int, int]]:
-                asked.append(events)
+                asked.append((timeout, events))
                 return []
 
-        poller = BoundedPoller(Poller(), 5)
-        for events in (3, 5, 8):
-            poller.poll(0.0, events)
-        self.assertEqual(asked, [3, 5, 5])
+        polling = Polling(mock.Mock(_poller=Poller(), _selectables={}), 5)
+        for count in (3, 5, 8):
+            polling._selectables.update(dict.fromkeys(range(count)))
+            polling.turn(0.5)
+        polling.turn(None)
+        self.assertEqual(asked, [(0.5, 3), (0.5, 5), (0.5, 5), (-1, 5)])
+
+    def test_gone(self) -> None:
+        """
+        A descriptor that another event of the same turn has ended is not served.
+        """
+        light_polls(self.reactor)
+        self.add(2)
+        for reader, other in (self.readers, self.readers[::-1]):
+            self.patch(reader, "doRead", lambda reader=reader, other=other: self._end(reader, other))
+        self.reactor.doIteration(0)
+        self.assertEqual(len(self.read), 1)
+
+    def _end(self, reader: _Reader, other: _Reader) -> None:
+        self.read.append(reader)
+        self.reactor.removeReader(other)
+
+    def test_failure(self) -> None:
+        """
+        A party that fails at its end is logged, and the others are served.
+        """
+        light_polls(self.reactor)
+        self.add(3)
+
+        def fail(*arguments: object) -> None:
+            raise ValueError("a mistake")
+
+        self.patch(self.readers[0], "doRead", lambda: ConnectionDone())
+        self.patch(self.readers[0], "connectionLost", fail)
+        lines = Lines(self)
+        self.reactor.doIteration(0)
+        self.assertEqual(len(self.read), 2)
+        self.assertIn("serving an event failed", lines.of("critical")[0])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_others(self) -> None:
         """
@@ -122,10 +161,9 @@ class BoundedPollTests(SynchronousTestCase):
             pass
 
         special: Any = Special()
-        poller = special._poller
-        self.assertFalse(bound_polls(special))
-        self.assertIs(special._poller, poller)
+        self.assertFalse(light_polls(special))
+        self.assertEqual(special.doIteration, special.doPoll)
         for reader in special.removeAll():
             reader.connectionLost(None)
-        poller.close()
-        self.assertFalse(bound_polls(MemoryReactorClock()))
+        special._poller.close()
+        self.assertFalse(light_polls(MemoryReactorClock()))
