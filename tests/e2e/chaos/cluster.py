@@ -102,8 +102,9 @@ class Cluster(Nodes):
                 break
             except ServerFailed:
                 # A node that cannot reach its Redis ends, and is started again, as systemd does.
-                if is_last or server.running:
+                if is_last or "Server Shut Down" not in server.log:
                     raise
+                await deferToThread(server.wait_for_end)
                 self._keep_log(name)
         self.down.discard(name)
 
