@@ -30,6 +30,8 @@ from tests.tls.handshakes import client_context
 from tests.transports.helpers import PushTransport, SocketStub, tcp, turn
 from tests.turns import LONGEST, turn_lengths
 
+QUICK = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
 
 def ssl_settings(authority: Authority) -> SslSettings:
     """
@@ -130,8 +132,8 @@ class ReceivingTests(ConnectedCase):
             records.append(self.client.bio_read(1 << 20))
         return b"".join(data), b"".join(records)
 
+    @QUICK
     @given(st.lists(st.integers(1, 16384), min_size=1, max_size=6), st.lists(st.integers(1, 9000), max_size=12))
-    @settings(max_examples=60, deadline=None)
     def test_pieces(self, sizes: list[int], lengths: list[int]) -> None:
         """
         All data arrive, wherever the network cuts the records.

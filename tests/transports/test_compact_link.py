@@ -22,6 +22,8 @@ from dstwist.transports.head import Head
 from dstwist.transports.websocket import WebSocketLink
 from tests.nodes.client import MemoryClient, client_frame
 
+QUICK = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 EXTENSIONS = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
 REQUEST = (
@@ -213,11 +215,11 @@ class HandshakeTests(SynchronousTestCase):
         self.assertEqual(response, its_response)
         self.assertNotIn(b"Sec-WebSocket-Extensions", response)
 
+    @QUICK
     @given(
         st.lists(st.sampled_from(PIECES), max_size=3),
         st.lists(st.integers(1, 5), max_size=2),
     )
-    @settings(max_examples=150, deadline=None)
     def test_never_more(self, more: list[bytes], missing: list[int]) -> None:
         """
         No handshake is plain that Autobahn refuses.
