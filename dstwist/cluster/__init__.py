@@ -17,6 +17,7 @@ L{.departure}               the orderly stop of a member
 L{.bus_watch}               for how long the bus of this node has been lost
 L{.readings}                when a node renews its lease and reads the table
 L{.members}                 the part that this node takes: renews its lease, writes the table if there is a reason
+L{.condition}               whether each member is well, as this node knows it
 L{.peers}                   direct messages between members
 L{.messages}, L{.fields}    their format, and the checks of their fields
 L{.figures}, L{.figures_log} what the parts have counted, for the application and in the log

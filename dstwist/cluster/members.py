@@ -147,6 +147,12 @@ class Membership:
         """
         return self._leases.bus_works(node)
 
+    def lease_stands(self, node: str) -> float:
+        """
+        For how many seconds the lease of a member had not moved when this node read the leases for the last time.
+        """
+        return self._leases.stands_for(node, self._clock.seconds() - (self._lease.age or 0.0))
+
     @property
     def is_alone(self) -> bool:
         """
