@@ -106,11 +106,11 @@ class Api:
 
     def kick(self, user: str, reason: str) -> int:
         """
-        Close all connections of C{user} on this node, and all handles that have logged in as the user. A handle of a
-        user may not do this.
+        Close all connections and streams of C{user} on this node, and all handles that have logged in as the user, and
+        refuse the rest of the user's requests. A handle of a user may not do this.
 
         @param reason: is sent to the clients.
-        @return: how many connections and handles.
+        @return: how many connections, streams, handles and requests.
         @raise MessageDenied: this is not the handle of the server.
         @raise HandleClosed: the node has stopped.
         @raise InvalidValue: the reason cannot be sent.

@@ -13,6 +13,7 @@ from dstwist.api.hub import Hub
 from dstwist.assembly.logins import LoginParts
 from dstwist.assembly.requests import RequestParts
 from dstwist.config.settings import Settings
+from dstwist.http_api.batches import Batches
 from dstwist.interfaces import IStore
 from dstwist.limits.rates import UserRateLimits
 from dstwist.streams.registry import Streams
@@ -32,6 +33,8 @@ class ClientParts:
     @ivar paths: by path, which clients are served there, for the log.
     @ivar endpoints: what the connections of each endpoint share.
     @ivar incoming: counts the bytes that clients have sent in part.
+    @ivar streams: the streams of server-sent events.
+    @ivar batches: the requests to the HTTP API that are under way.
     @ivar hub: the handles of the API.
     @ivar api: the API for the application.
     """
@@ -65,6 +68,7 @@ class ClientParts:
         self.endpoints = web_sockets.endpoints
         self.incoming = web_sockets.incoming
         self.streams = Streams(settings.limits)
+        self.batches = Batches()
         figures = Counting(self.web_sockets, self.streams, logins.users, requests.topics, cache, requests.cluster)
         self.hub = Hub(
             requests.router, self.user_rates, reactor, logins.request_logins, kick, figures.count, metrics, label
@@ -79,8 +83,8 @@ class ClientParts:
 
     def kick_others(self, user: str, reason: str) -> int:
         """
-        Close the parties that L{count_others} counts.
+        Close the parties that L{count_others} counts, and refuse the requests of C{user} that are under way.
 
         @return: how many.
         """
-        return self.hub.kicked(user, reason) + self.streams.kicked(user, reason)
+        return self.hub.kicked(user, reason) + self.streams.kicked(user, reason) + self.batches.kicked(user, reason)

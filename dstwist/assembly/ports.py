@@ -63,6 +63,7 @@ class PortParts:
                 logins.request_logins,
                 RequestRates(clients.user_rates, reactor),
                 charges,
+                clients.batches,
                 frozenset(requests.topics.by_topic),
                 settings.http.max_message_size,
                 reactor,

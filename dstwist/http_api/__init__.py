@@ -15,6 +15,7 @@ L{.body}               from bytes to a JSON value: type, encoding, charset
 L{.envelope}           the parts of a request, and its mistakes
 L{.items}              the grammar of items, and their messages
 L{.batch}              the items under way, and which answer belongs to which
+L{.batches}            all batches under way, so that a kick ends those of its user
 L{.results}            the JSON texts of results
 L{.rates}              the limits of messages and bytes of one user
 L{.document}           the description of the API for programs (OpenAPI)

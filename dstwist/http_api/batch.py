@@ -32,7 +32,7 @@ from zope.interface import implementer
 from dstwist.connections.requester import Requester
 from dstwist.http_api.charges import Charge
 from dstwist.http_api.items import Item
-from dstwist.http_api.results import FAILED, SUCCESS, TOO_LARGE, Results, whole_answer
+from dstwist.http_api.results import FAILED, SUCCESS, TOO_LARGE, Results, closed, whole_answer
 from dstwist.interfaces import IRequester
 from dstwist.log import LoggedClient
 from dstwist.protocol.constants import Topic
@@ -116,6 +116,7 @@ class Batch:
         self._prefix = f"{int(wall_time(clock)() * 1000):x}-{random.getrandbits(48):012x}-"
         self._requester: BatchRequester | None = None
         self._waiter: Deferred[None] | None = None
+        self._refusal: bytes | None = None
         self._succeeded = 0
         self.open = 0
 
@@ -148,8 +149,12 @@ class Batch:
 
     def start(self, requester: Callable[[Callable[[Message], None], Callable[[Item], None]], BatchRequester]) -> None:
         """
-        Make the requester of the items.
+        Make the requester of the items, unless they are refused.
         """
+        if self._refusal is not None:
+            # The user was kicked while the items were read.
+            self._finish_all(self._refusal)
+            return
         self._requester = requester(self._received, self._event_served)
         self._requester.on_close(self._closed)
 
@@ -181,6 +186,15 @@ class Batch:
         self._requests = []
         if requester is not None:
             requester.close("done")
+
+    def refuse(self, reason: str) -> None:
+        """
+        The user is kicked: the items that have no result are refused. If they have begun, they may take effect all the
+        same.
+        """
+        self._refusal = closed(reason)
+        self._finish_all(self._refusal)
+        self.end()
 
     def time_out(self) -> None:
         """

@@ -38,6 +38,7 @@ from dstwist.config.endpoints import HttpEndpoint
 from dstwist.connections.login import LoginDecision, Outcome
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.http_api.batch import Batch, BatchRequester
+from dstwist.http_api.batches import Batches
 from dstwist.http_api.body import TOO_MUCH, BadRequest, charset_of, read_body
 from dstwist.http_api.charges import Charge, Charges
 from dstwist.http_api.document import make_document
@@ -84,6 +85,7 @@ class ApiParts:
     logins: RequestLogins
     rates: RequestRates
     charges: Charges
+    batches: Batches
     topics: frozenset[Topic]
     max_body: int
     clock: IReactorTime
@@ -162,9 +164,15 @@ class HttpApi:
         wait = self._parts.rates.spend(client, len(envelope.items), len(request.body))
         if wait:
             raise BadRequest(HttpAnswer.text(429, "Too many requests. Try again later.", {"Retry-After": str(wait)}))
-        batch = await self._parse(envelope, request.client, charge, pause)
-        del envelope
-        return await self._run(batch, client, decision, pause)
+        parts = self._parts
+        batch = Batch(self._results, parts.topics, self._settings.max_answer_size, charge, parts.clock)
+        parts.batches.add(batch, client)
+        try:
+            await self._parse(batch, envelope, request.client, pause)
+            del envelope
+            return await self._run(batch, client, decision, pause)
+        finally:
+            parts.batches.remove(batch)
 
     # -- the steps of a request
 
@@ -203,14 +211,12 @@ class HttpApi:
             raise BadRequest(HttpAnswer.text(429, decision.reason))
         raise BadRequest(_UNDECIDED)
 
-    async def _parse(self, envelope: Envelope, client: HandshakeData, charge: Charge, pause: TurnPause) -> Batch:
+    async def _parse(self, batch: Batch, envelope: Envelope, client: HandshakeData, pause: TurnPause) -> None:
         """
-        The items of a request, none of which has begun.
+        Add the items of a request to C{batch}; none of them begins.
 
         @raise BadRequest: an item is not well formed.
         """
-        parts = self._parts
-        batch = Batch(self._results, parts.topics, self._settings.max_answer_size, charge, parts.clock)
         for index, value in enumerate(envelope.items):
             if not index % _ITEMS_PER_LOOK and pause.due():
                 await pause.wait()
@@ -226,7 +232,6 @@ class HttpApi:
                 text = f"Failed to parse JIF object at index {index}. Reason: {problem}"
                 raise BadRequest(HttpAnswer.text(400, text)) from None
             batch.add(item)
-        return batch
 
     async def _run(self, batch: Batch, client: Client, decision: LoginDecision, pause: TurnPause) -> HttpAnswer:
         parts = self._parts

@@ -33,6 +33,14 @@ TIMED_OUT_V3 = _of_connection("TIMEOUT", "Request exceeded timeout before a resp
 TOO_LARGE = _of_connection(ParserAction.MAXIMUM_MESSAGE_SIZE_EXCEEDED.name, "The answer would be too large.")
 FAILED = _of_connection("ERROR", "Internal server error.")
 
+
+def closed(reason: str) -> bytes:
+    """
+    The result of an item whose user was kicked.
+    """
+    return _of_connection("CLOSED", reason)
+
+
 _TOPICS = {Topic.EVENT: b"event", Topic.RECORD: b"record", Topic.RPC: b"rpc", Topic.PRESENCE: b"presence"}
 
 #: Of a message that says nothing about the outcome.

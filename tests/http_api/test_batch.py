@@ -123,6 +123,20 @@ class BatchTests(SynchronousTestCase):
         self.assertEqual(self.fired, [None])
         self.assertEqual([result["data"] for result in self.results(batch)], [0, 1])
 
+    def test_refused_before(self) -> None:
+        """
+        If a batch is refused before it starts, no item begins, those included that are added after that.
+        """
+        charge = self.charges.enter(0)
+        assert isinstance(charge, Charge)
+        batch = Batch(Results(), frozenset(Topic), 10**6, charge, self.clock)
+        batch.add(parse_item(0, EVENT))
+        batch.refuse("enough")
+        batch.add(parse_item(1, CALL))
+        batch.start(lambda receive, served: self.fail("no requester is needed"))
+        self.assertEqual((batch.begin_some(), batch.open), (False, 0))
+        self.assertEqual([result["error"] for result in self.results(batch)], ["enough"] * 2)
+
     def test_ids(self) -> None:
         """
         No two requests have the same id, not of other batches either: the providers of procedures see them.

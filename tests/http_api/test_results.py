@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from dstwist.http_api.results import Results, whole_answer
+from dstwist.http_api.results import Results, closed, whole_answer
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 
@@ -42,6 +42,13 @@ class ResultTests(SynchronousTestCase):
         for data, text in ((b'{"a": 1.0}', b'{"a": 1.0}'), ("SX", b'"X"'), ("N1", b"1"), ("L", b"null")):
             found = Results().of(CALL, Message(Topic.RPC, RpcAction.RESPONSE, "p", data, correlation_id="7"))
             self.assertEqual(found, (True, b'{"data":%b,"success":true}' % text))
+
+    def test_closed(self) -> None:
+        """
+        The result of an item whose user was kicked has the reason.
+        """
+        result = json.loads(closed('go "home"'))
+        self.assertEqual((result["success"], result["errorEvent"], result["error"]), (False, "CLOSED", 'go "home"'))
 
     def test_every_error(self) -> None:
         """
