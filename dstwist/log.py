@@ -170,7 +170,7 @@ class LoggedClient(Protocol):
     """
     The facts about a client that log lines contain. The client is a connection, or a handshake.
 
-    @ivar number: the number of the connection, unique in this process; 0 for a request without a connection.
+    @ivar number: the number of the connection or stream, unique in this process; 0 for a single request.
     @ivar path: the path of the URL that the client is connected to.
     @ivar node: the label of the node that serves the client; empty if the node has none.
     """

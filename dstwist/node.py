@@ -124,7 +124,6 @@ class Node(NodeService):
             reactor,
             label,
         )
-        self._admin = operation.admin
         self.monitoring = operation.monitoring
 
         entry = PortParts(
@@ -149,7 +148,7 @@ class Node(NodeService):
         self._lifecycle = Lifecycle(
             settings,
             watchers(self.monitoring, self._certificates, requests, logins, self.reloads, reactor, label),
-            dependencies(settings, stores, logins, requests, self._admin, self._lost, reactor),
+            dependencies(settings, stores, logins, requests, operation.admin, self._lost, reactor),
             started_in_turn([Dependency(*part) for part in plugins.parts(self.api)], settings, reactor),
             None if cluster is None else cluster.hand_over,
             partial(check, settings, permitted.permission, ports, self._certificates, files),
@@ -269,12 +268,13 @@ class Node(NodeService):
     def kick(self, user: str, reason: str) -> int:
         """
         Close all connections of C{user} on this node, with close code 1008 and C{reason}, and all streams and handles
-        of the API that have logged in as C{user}.
+        of the API that have logged in as C{user}. Requests to the HTTP API that are under way get an error for each
+        item without a result.
 
         A kicked user can reconnect if the credentials are still valid. The official clients do so by themselves. The
         next single request of the user asks the authenticator again.
 
-        @return: the number of connections, streams and handles.
+        @return: the number of connections, streams, handles and requests.
         """
         self.request_logins.forget(user)
         connections = self._users.connections(user)

@@ -10,6 +10,7 @@ L{.commands}             what a command is: its name, its parameters, its errors
 L{.handler}              a command as the handler of a route
 L{.parts}                the parts of the node that commands look at
 L{.pages}                long lists, in pages and in time slices
+L{.lists}                the same, of one node or of all
 L{.server}               the socket, and the TCP endpoint with its token
 L{.all_commands}         all commands
 L{.overview} and so on   the commands, one module a subject

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from dstwist.admin.clients import Clients
 from dstwist.admin.commands import Answer, Command, CommandError, Parameters
 from dstwist.admin.nodes import OtherNodes
-from dstwist.admin.parts import NodeParts
+from dstwist.admin.parts import AdminParts
 from dstwist.limits.addresses import key_of
 from dstwist.limits.bans import BanTable
 
@@ -31,7 +31,7 @@ class BanCommands:
     Commands about the bans of one node.
     """
 
-    def __init__(self, parts: NodeParts, clients: Clients, nodes: OtherNodes) -> None:
+    def __init__(self, parts: AdminParts, clients: Clients, nodes: OtherNodes) -> None:
         self._bans = parts.bans
         self._clients = clients
         self._nodes = nodes

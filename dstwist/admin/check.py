@@ -29,7 +29,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 
 from dstwist.admin.commands import Answer, Command, CommandError, Parameters
 from dstwist.admin.nodes import OtherNodes
-from dstwist.admin.parts import NodeParts
+from dstwist.admin.parts import AdminParts
 from dstwist.api.errors import RecordNotFound
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.patched import plain
@@ -48,7 +48,7 @@ class Check:
     The command, and its question to other nodes.
     """
 
-    def __init__(self, parts: NodeParts, nodes: OtherNodes) -> None:
+    def __init__(self, parts: AdminParts, nodes: OtherNodes) -> None:
         self._parts = parts
         self._nodes = nodes
         self._busy = False
@@ -108,7 +108,7 @@ class _Run:
     @ivar steps: the steps that are done, with their results.
     """
 
-    def __init__(self, parts: NodeParts, nodes: OtherNodes, name: str) -> None:
+    def __init__(self, parts: AdminParts, nodes: OtherNodes, name: str) -> None:
         self.name = name
         self.steps: list[dict[str, Any]] = []
         self._parts = parts

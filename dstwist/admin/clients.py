@@ -4,53 +4,63 @@ The commands about clients: C{clients}, C{kick} and C{subscriptions}.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from dstwist.admin.commands import Answer, Command, CommandError, Parameters
+from dstwist.admin.lists import OF_NODES, Lists
 from dstwist.admin.nodes import OtherNodes
-from dstwist.admin.pages import PAGED, make_page, merged, page_size
-from dstwist.admin.parts import NodeParts
+from dstwist.admin.pages import Listing, make_page
+from dstwist.admin.parts import AdminParts
 from dstwist.interfaces import IRequester
 from dstwist.limits.addresses import key_of
-from dstwist.log import Logger, about
+from dstwist.log import LoggedClient, Logger, about
 from dstwist.permission.recheck import GrantType
 from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.scheduling.time_slices import TurnPause
 from dstwist.scheduling.turns import Turns
+from dstwist.streams.stream import Stream
 from dstwist.transports.websocket import WebSocketLink
 
 #: The close reason of a kicked client, if the operator gives no other.
 KICKED = "kicked by the operator"
 
+#: The protocol of a stream: server-sent events.
+STREAM_PROTOCOL = "sse"
+
 #: How a client may hold a name, by the action that the permission is asked about.
 _KINDS = {"SUBSCRIBE": "subscribed", "READ": "subscribed", "PROVIDE": "provides", "LISTEN": "listens"}
+
+#: A client of the list. Both kinds have the fields of a row.
+ListedClient = WebSocketLink | Stream
 
 
 class Clients:
     """
-    Commands about the WebSockets of one node.
+    Commands about the WebSockets and the streams of one node.
     """
 
     _log = Logger()
 
-    def __init__(self, parts: NodeParts, nodes: OtherNodes) -> None:
+    def __init__(self, parts: AdminParts, nodes: OtherNodes, lists: Lists) -> None:
         self._parts = parts
         self._nodes = nodes
+        self._lists = lists
         self._turns = Turns.of(parts.clock)
-        nodes.serve("clients", self._of_node)
         nodes.serve("kick", self._kick_for_other)
+        lists.add("clients", self._clients, ("user",))
+        lists.add("subscriptions", self._holders, ("name",))
 
     def commands(self) -> list[Command]:
         """
         The commands.
         """
         return [
-            Command("clients", self.clients, ("user", "all", *PAGED)),
+            Command("clients", self.clients, ("user", *OF_NODES)),
             Command("kick", self.kick, ("user", "client", "reason", "here"), changes=True),
-            Command("subscriptions", self.subscriptions, ("name", "client", *PAGED)),
+            Command("subscriptions", self.subscriptions, ("name", "client", *OF_NODES)),
         ]
 
     # -- clients
@@ -59,44 +69,38 @@ class Clients:
         """
         The clients in the order of their connections, of this node or of all.
         """
-        if parameters.flag("all"):
-            return Deferred.fromCoroutine(self._of_all_nodes(parameters))
-        return Deferred.fromCoroutine(self._page(parameters, lambda link: link.number))
+        return self._lists.answer("clients", parameters)
 
-    def _page(self, parameters: Parameters, key_of_link: Callable[[WebSocketLink], Any]) -> Coroutine[Any, Any, Answer]:
-        user = parameters.text("user")
+    def _clients(self, parameters: Parameters) -> Listing[ListedClient]:
+        user, clock = parameters.text("user"), self._parts.clock
 
-        def key(link: WebSocketLink) -> Any:
-            return key_of_link(link) if link.connection is not None and (user is None or link.user == user) else None
+        def key(client: ListedClient) -> tuple[int] | None:
+            return (client.number,) if user is None or client.user == user else None
 
-        return make_page("clients", self._links(), key, _row, parameters, self._turns)
+        def row(client: ListedClient) -> dict[str, Any]:
+            return {
+                **client_of(client),
+                "path": client.path,
+                "protocol": _protocol(client),
+                "seconds": int(clock.seconds() - client.opened_at),
+                "waitingBytes": client.waiting_bytes,
+            }
 
-    def _of_node(self, parameters: Parameters) -> Deferred[Answer]:
-        """
-        The clients of this node, by keys that are those of this node only.
-        """
-        here = self._nodes.here
-        return Deferred.fromCoroutine(self._page(parameters, lambda link: (link.number, here)))
+        return Listing(self._all(), key, row)
 
-    async def _of_all_nodes(self, parameters: Parameters) -> Answer:
-        values = {name: parameters.text(name) for name in ("user", *PAGED)}
-        # Before the own page, which takes some turns.
-        asked = self._nodes.ask_all("clients", values)
-        own = await self._of_node(parameters)
-        return merged("clients", {self._nodes.here: own, **(await asked)}, page_size(parameters))
-
-    def _links(self) -> Iterator[WebSocketLink]:
+    def _all(self) -> Iterator[ListedClient]:
+        # Copies: clients come and go meanwhile.
         for factory in self._parts.web_sockets.values():
-            # A copy: clients come and go meanwhile.
-            yield from list(factory.links)
+            yield from (link for link in list(factory.links) if link.connection is not None)
+        yield from list(self._parts.streams.all())
 
-    async def _find(self, number: int) -> WebSocketLink:
+    async def _find(self, number: int) -> ListedClient:
         pause = TurnPause(self._turns)
-        for link in self._links():
+        for client in self._all():
             if pause.due():
                 await pause.wait()
-            if link.number == number and link.connection is not None:
-                return link
+            if client.number == number and party_of(client) is not None:
+                return client
         raise CommandError(f"there is no client #{number}", 404)
 
     # -- kick
@@ -114,7 +118,7 @@ class Clients:
         return self._nodes.everywhere("kick", {"user": user, "reason": reason}, parameters.flag("here"))
 
     async def _kick_client(self, number: int, reason: str) -> Answer:
-        self._close((await self._find(number)).connection, reason)
+        self._close(party_of(await self._find(number)), reason)
         return {"kicked": 1}
 
     def _kick_for_other(self, parameters: Parameters) -> Deferred[Answer]:
@@ -127,53 +131,77 @@ class Clients:
         """
         Close all connections of C{user}, as L{dstwist.node.Node.kick} does, in time slices.
 
-        @return: the number of connections and handles.
+        @return: the number of connections, streams, handles and requests.
         """
-        self._parts.request_logins.forget(user)
+        parts = self._parts
+        parts.request_logins.forget(user)
         pause = TurnPause(self._turns)
         kicked = 0
-        for connection in self._parts.users.connections(user):
+        for connection in (*parts.users.connections(user), *parts.streams.of_user(user)):
             if pause.due():
                 await pause.wait()
             if not connection.closed:
                 self._close(connection, reason)
                 kicked += 1
-        return kicked + self._parts.kick_handles(user, reason)
+        kicked += parts.kick_handles(user, reason)
+        return kicked + await self._refuse(lambda client: client.user == user, reason, pause)
 
     async def kick_address(self, key: str, reason: str) -> int:
         """
-        Close all connections and streams from an address (L{dstwist.limits.addresses}), in time slices.
+        Close all connections from an address (L{dstwist.limits.addresses}), in time slices.
 
-        @return: the number of connections and streams.
+        @return: the number of connections, streams and requests.
         """
         pause = TurnPause(self._turns)
         kicked = 0
-        for link in self._links():
+        for client in self._all():
             if pause.due():
                 await pause.wait()
-            if link.connection is not None and key_of(link.address) == key:
-                self._close(link.connection, reason)
+            party = party_of(client)
+            if party is not None and key_of(client.address) == key:
+                self._close(party, reason)
                 kicked += 1
-        return kicked + self._parts.kick_streams(key, reason)
+        return kicked + await self._refuse(lambda client: key_of(client.address) == key, reason, pause)
 
-    def _close(self, connection: Any, reason: str) -> None:
-        if IRequester.providedBy(connection):
-            self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(connection))
-        connection.close(reason, POLICY_VIOLATION)
+    async def _refuse(self, fits: Callable[[LoggedClient], bool], reason: str, pause: TurnPause) -> int:
+        """
+        Refuse the requests under way of the clients for which C{fits} is true.
+        """
+        batches = self._parts.batches
+        kicked = 0
+        for batch, client in batches.under_way():
+            if pause.due():
+                await pause.wait()
+            if fits(client):
+                kicked += batches.kick(batch, reason)
+        return kicked
+
+    def _close(self, party: Any, reason: str) -> None:
+        if IRequester.providedBy(party):
+            self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(party))
+        if isinstance(party, Stream):
+            party.close(reason)
+        else:
+            party.close(reason, POLICY_VIOLATION)
 
     # -- subscriptions
 
     def subscriptions(self, parameters: Parameters) -> Deferred[Answer]:
         """
-        The clients that hold a name, or the names that a client holds.
+        The clients that hold a name, or the names that a client of this node holds.
         """
         name, number = parameters.text("name"), parameters.number("client", 0)
         if (name is None) == (not number):
             raise CommandError("expected either name or client")
-        work = self._names_of(number, parameters) if name is None else self._holders(name, parameters)
-        return Deferred.fromCoroutine(work)
+        if name is not None:
+            return self._lists.answer("subscriptions", parameters)
+        if parameters.flag("all"):
+            raise CommandError("a client has its number on one node: expected client without all")
+        return Deferred.fromCoroutine(self._names_of(number, parameters))
 
-    async def _holders(self, name: str, parameters: Parameters) -> Answer:
+    def _holders(self, parameters: Parameters) -> Listing[tuple[GrantType, IRequester]]:
+        name = parameters.needed("name")
+
         def holders() -> Iterator[tuple[GrantType, IRequester]]:
             grants = {id(grant.registry): grant for grant in self._grants()}
             for registry in self._parts.topics.subscriptions.values():
@@ -187,10 +215,10 @@ class Clients:
             grant, connection = holder
             return {"topic": grant.topic.name, "kind": kind_of(grant), **client_of(connection)}
 
-        return await make_page("subscriptions", holders(), key, row, parameters, self._turns)
+        return Listing(holders(), key, row)
 
     async def _names_of(self, number: int, parameters: Parameters) -> Answer:
-        client: Any = (await self._find(number)).connection
+        client: Any = party_of(await self._find(number))
 
         def names() -> Iterator[tuple[GrantType, str]]:
             for grant in self._grants():
@@ -204,7 +232,7 @@ class Clients:
             grant, name = held
             return {"topic": grant.topic.name, "kind": kind_of(grant), "name": name if grant.named else None}
 
-        page = await make_page("subscriptions", names(), key, row, parameters, self._turns)
+        page = await make_page("subscriptions", Listing(names(), key, row), parameters, self._turns)
         return {"client": number, "user": client.user, **page}
 
     def _grants(self) -> list[GrantType]:
@@ -220,22 +248,24 @@ def kind_of(grant: GrantType) -> str:
     return _KINDS.get(grant.checked_as.name, "subscribed")
 
 
-def client_of(connection: IRequester) -> dict[str, Any]:
+def client_of(client: LoggedClient) -> dict[str, Any]:
     """
     The fields of a row about a client.
     """
-    return {"client": connection.number, "user": connection.user, "address": connection.address}
+    return {"client": client.number, "user": client.user, "address": client.address}
 
 
-def _row(link: WebSocketLink) -> dict[str, Any]:
-    connection: Any = link.connection
-    wire = getattr(connection, "wire", None)
-    return {
-        "client": link.number,
-        "user": link.user,
-        "address": link.address,
-        "path": link.path,
-        "protocol": None if wire is None else wire.codec.name,
-        "seconds": int(link.factory.reactor.seconds() - link.opened_at),
-        "waitingBytes": link.waiting_bytes,
-    }
+def party_of(client: ListedClient) -> Any:
+    """
+    The party that makes the requests of a client; C{None} if it has ended.
+    """
+    if isinstance(client, Stream):
+        return None if client.closed else client
+    return client.connection
+
+
+def _protocol(client: ListedClient) -> str | None:
+    if isinstance(client, Stream):
+        return STREAM_PROTOCOL
+    wire = getattr(client.connection, "wire", None)
+    return None if wire is None else wire.codec.name

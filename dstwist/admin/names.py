@@ -11,13 +11,14 @@ from twisted.internet.defer import Deferred, TimeoutError
 
 from dstwist.admin.clients import client_of
 from dstwist.admin.commands import Answer, Command, CommandError, Parameters
-from dstwist.admin.pages import PAGED, make_page
-from dstwist.admin.parts import NodeParts
+from dstwist.admin.lists import OF_NODES, Lists
+from dstwist.admin.nodes import OtherNodes
+from dstwist.admin.pages import Listing
+from dstwist.admin.parts import AdminParts
 from dstwist.interfaces import IRequester, IStore
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.patched import plain
 from dstwist.routing.registrations import Registration
-from dstwist.scheduling.turns import Turns
 
 #: How long a command waits for a store, in seconds.
 STORE_TIMEOUT = 5.0
@@ -28,27 +29,43 @@ class Names:
     Commands about the names of one node.
     """
 
-    def __init__(self, parts: NodeParts) -> None:
+    def __init__(self, parts: AdminParts, nodes: OtherNodes, lists: Lists) -> None:
         self._parts = parts
-        self._turns = Turns.of(parts.clock)
+        self._nodes = nodes
+        self._lists = lists
+        nodes.serve("records", self._record_for_other)
+        lists.add("providers", self._all_provided, ("name",))
+        lists.add("patterns", self._all_patterns)
 
     def commands(self) -> list[Command]:
         """
         The commands.
         """
         return [
-            Command("records", self.records, ("name", "data")),
-            Command("providers", self.providers, ("name", *PAGED)),
-            Command("patterns", self.patterns, PAGED),
+            Command("records", self.records, ("name", "data", "all")),
+            Command("providers", self.providers, ("name", *OF_NODES)),
+            Command("patterns", self.patterns, OF_NODES),
         ]
 
     # -- records
 
     def records(self, parameters: Parameters) -> Deferred[Answer]:
         """
-        A record as the cache and the storage have it.
+        A record as the cache and the storage have it, and its subscribers, here or on all nodes.
         """
-        return Deferred.fromCoroutine(self._record(parameters.needed("name"), parameters.flag("data")))
+        name, with_data = parameters.needed("name"), parameters.flag("data")
+        if parameters.flag("all"):
+            return Deferred.fromCoroutine(self._record_of_all(name, with_data))
+        return Deferred.fromCoroutine(self._record(name, with_data))
+
+    async def _record_of_all(self, name: str, with_data: bool) -> Answer:
+        # Data do not go from node to node: those of this node are enough to look at.
+        asked = self._nodes.ask_all("records", {"name": name})
+        own = await self._record(name, with_data)
+        return {"node": self._nodes.here, **own, "nodes": await asked}
+
+    def _record_for_other(self, parameters: Parameters) -> Deferred[Answer]:
+        return Deferred.fromCoroutine(self._record(parameters.needed("name"), False))
 
     async def _record(self, name: str, with_data: bool) -> Answer:
         parts, tiers = self._parts, self._parts.tiers
@@ -101,8 +118,11 @@ class Names:
 
     def providers(self, parameters: Parameters) -> Deferred[Answer]:
         """
-        The names that have a provider on this node, with their providers.
+        The names that have a provider, with their providers, of this node or of all.
         """
+        return self._lists.answer("providers", parameters)
+
+    def _all_provided(self, parameters: Parameters) -> Listing[tuple[Topic, str, IRequester]]:
         wanted = parameters.text("name")
 
         def key(provided: tuple[Topic, str, IRequester]) -> tuple[str, str, int] | None:
@@ -113,7 +133,7 @@ class Names:
             topic, name, connection = provided
             return {"topic": topic.name, "name": name, **client_of(connection)}
 
-        return Deferred.fromCoroutine(make_page("providers", self._provided(), key, row, parameters, self._turns))
+        return Listing(self._provided(), key, row)
 
     def _provided(self) -> Iterator[tuple[Topic, str, IRequester]]:
         procedures = self._parts.topics.subscriptions.get(Topic.RPC)
@@ -127,9 +147,11 @@ class Names:
 
     def patterns(self, parameters: Parameters) -> Deferred[Answer]:
         """
-        The patterns that clients of this node listen to.
+        The patterns that clients listen to, of this node or of all.
         """
+        return self._lists.answer("patterns", parameters)
 
+    def _all_patterns(self, parameters: Parameters) -> Listing[tuple[Topic, Registration]]:
         def key(found: tuple[Topic, Registration]) -> tuple[str, str, int]:
             topic, registration = found
             return registration.pattern.text, topic.name, registration.connection.number
@@ -143,7 +165,7 @@ class Names:
                 "provides": len(registration.provides),
             }
 
-        return Deferred.fromCoroutine(make_page("patterns", self._registrations(), key, row, parameters, self._turns))
+        return Listing(self._registrations(), key, row)
 
     def _registrations(self) -> Iterator[tuple[Topic, Registration]]:
         for listeners in self._parts.topics.listeners.values():

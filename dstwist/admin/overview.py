@@ -11,7 +11,8 @@ from typing import Any
 
 from dstwist import __version__
 from dstwist.admin.commands import Answer, Command, CommandError, Parameters
-from dstwist.admin.parts import NodeParts
+from dstwist.admin.parts import AdminParts
+from dstwist.cluster.condition import condition_of
 from dstwist.interfaces import IStoreStatus
 from dstwist.log import LEVELS, Logger, change_level
 
@@ -25,7 +26,7 @@ class Overview:
     Commands about one node.
     """
 
-    def __init__(self, parts: NodeParts) -> None:
+    def __init__(self, parts: AdminParts) -> None:
         self._parts = parts
         self._began = parts.clock.seconds()
 
@@ -88,7 +89,7 @@ class Overview:
                 "this": node == membership.node,
                 "version": member.software,
                 "leaving": member.leaving,
-                "well": node == membership.node or membership.seems_well(node),
+                **condition_of(cluster, node)._asdict(),
                 "partitions": owned.get(node, 0),
             }
             for node, member in sorted(membership.members.items())

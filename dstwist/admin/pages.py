@@ -6,15 +6,21 @@ Always true: to make a page looks at all items, in time slices, and keeps at mos
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 from dstwist.admin.commands import CommandError, Parameters
 from dstwist.scheduling.time_slices import TurnPause
 from dstwist.scheduling.turns import Turns
 
 T = TypeVar("T")
+
+#: Sorts the items of a list.
+Key = tuple[Any, ...]
 
 #: How many rows a page has, and how many it may have.
 PAGE_ROWS = 100
@@ -24,13 +30,23 @@ MAX_PAGE_ROWS = 1000
 PAGED = ("limit", "after")
 
 
+@dataclass(frozen=True)
+class Listing(Generic[T]):
+    """
+    A long list.
+
+    @ivar items: they may change while a page waits; so this is a copy, or an iterator over copies.
+    @ivar key: the key of an item, a tuple of numbers and texts; C{None}: the item is left out.
+    @ivar row: makes the row of an item of the page.
+    """
+
+    items: Iterable[T]
+    key: Callable[[T], Key | None]
+    row: Callable[[T], dict[str, Any]]
+
+
 async def make_page(
-    name: str,
-    items: Iterable[T],
-    key: Callable[[T], Any],
-    row: Callable[[T], dict[str, Any]],
-    parameters: Parameters,
-    turns: Turns,
+    name: str, listing: Listing[T], parameters: Parameters, turns: Turns, node: str | None = None
 ) -> dict[str, Any]:
     """
     The answer with the page after the item whose key is the parameter C{after}; without it, the first page.
@@ -39,23 +55,24 @@ async def make_page(
     C{name}     the rows with the lowest keys after that one, in the order of their keys
     C{total}    how many items there are, on all pages
     C{next}     C{after} for the next page; C{None} if there is none
+    C{keys}     with C{node}: the keys of the rows
     ==========  ===================================================================================================
 
-    @param items: may change while this waits; so it is a copy, or an iterator over copies.
-    @param key: the key of an item, a number or a tuple of numbers and texts; C{None}: the item is left out.
-    @param row: makes the row of an item of the page.
+    @param node: the last part of each key, so that other nodes have other keys.
     """
     size, after = page_size(parameters), _after(parameters)
+    last = () if node is None else (node,)
     pause = TurnPause(turns)
-    found: list[tuple[Any, int, T]] = []
+    found: list[tuple[Key, int, T]] = []
     total = behind = 0
     try:
-        for number, item in enumerate(items):
+        for number, item in enumerate(listing.items):
             if pause.due():
                 await pause.wait()
-            at = key(item)
+            at = listing.key(item)
             if at is None:
                 continue
+            at += last
             total += 1
             if after is not None and at <= after:
                 continue
@@ -71,13 +88,14 @@ async def make_page(
         raise CommandError("after: expected what the last page had as next") from None
     found.sort(key=_order)
     del found[size:]
-    more = json.dumps(found[-1][0]) if behind > size else None
-    rows = []
+    answer: dict[str, Any] = {name: [], "total": total, "next": _next(found[-1][0]) if behind > size else None}
+    if node is not None:
+        answer["keys"] = [at for at, _, _ in found]
     for _, _, item in found:
         if pause.due():
             await pause.wait()
-        rows.append(row(item))
-    return {name: rows, "total": total, "next": more}
+        answer[name].append(listing.row(item))
+    return answer
 
 
 def page_size(parameters: Parameters) -> int:
@@ -89,31 +107,38 @@ def page_size(parameters: Parameters) -> int:
 
 def merged(name: str, answers: Mapping[str, Mapping[str, Any]], size: int) -> dict[str, Any]:
     """
-    One page of the pages of several nodes, whose rows have the key (client, node). C{missing} has the errors of nodes
-    without a page.
+    One page of the pages of several nodes, each with its keys. C{missing} has the errors of nodes without a page.
     """
-    rows: list[dict[str, Any]] = []
+    pages: list[list[tuple[Key, dict[str, Any], str]]] = []
     total, is_more = 0, False
     missing: dict[str, str] = {}
     for node, answer in answers.items():
-        if "error" in answer:
-            missing[node] = str(answer["error"])
+        if not answer.keys() >= {name, "total", "next", "keys"}:
+            missing[node] = str(answer.get("error", "its answer cannot be read"))
             continue
-        rows += [{**row, "node": node} for row in answer[name]]
+        pages.append([(tuple(key), row, node) for key, row in zip(answer["keys"], answer[name], strict=True)])
         total += answer["total"]
         is_more = is_more or answer["next"] is not None
-    rows.sort(key=lambda row: (row["client"], row["node"]))
-    is_more = is_more or len(rows) > size
-    del rows[size:]
-    more = json.dumps([rows[-1]["client"], rows[-1]["node"]]) if is_more and rows else None
-    return {name: rows, "total": total, "next": more, "missing": missing}
+    is_more = is_more or sum(map(len, pages)) > size
+    # They are in order, so the rows behind the page are not looked at.
+    page = list(islice(heapq.merge(*pages, key=lambda row: row[0]), size))
+    return {
+        name: [{**row, "node": node} for _, row, node in page],
+        "total": total,
+        "next": _next(page[-1][0]) if is_more and page else None,
+        "missing": missing,
+    }
 
 
-def _order(entry: tuple[Any, int, Any]) -> tuple[Any, int]:
+def _order(entry: tuple[Key, int, Any]) -> tuple[Key, int]:
     return entry[0], entry[1]
 
 
-def _after(parameters: Parameters) -> Any:
+def _next(key: Key) -> str:
+    return json.dumps(key[0] if len(key) == 1 else key)
+
+
+def _after(parameters: Parameters) -> Key | None:
     text = parameters.text("after")
     if text is None:
         return None
@@ -121,4 +146,4 @@ def _after(parameters: Parameters) -> Any:
         value = json.loads(text)
     except (ValueError, RecursionError):
         raise CommandError("after: expected what the last page had as next") from None
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(value) if isinstance(value, list) else (value,)

@@ -13,14 +13,16 @@ from dstwist.cluster.node import ClusterNode
 from dstwist.config.settings import Settings
 from dstwist.connections.request_logins import RequestLogins
 from dstwist.connections.users import UserRegistry
+from dstwist.http_api.batches import Batches
 from dstwist.limits.bans import Bans
 from dstwist.services.topics import Topics
 from dstwist.store.from_settings import Stores
 from dstwist.store.tiers import TieredStore
+from dstwist.streams.registry import Streams
 from dstwist.transports.websocket_factory import WebSocketFactory
 
 
-class NodeParts(NamedTuple):
+class AdminParts(NamedTuple):
     """
     One node.
 
@@ -28,8 +30,8 @@ class NodeParts(NamedTuple):
     @ivar figures: gives the figures of the node.
     @ivar not_ready: gives the reason why clients should use another server.
     @ivar records: those of the API, for the server itself.
-    @ivar kick_handles: closes the handles of the API that have logged in as a user, and the user's streams.
-    @ivar kick_streams: ends the streams of an address.
+    @ivar batches: the requests to the HTTP API that are under way.
+    @ivar kick_handles: closes the handles of the API that have logged in as a user.
     @ivar reload: reads certificates, users and rules again.
     @ivar drain: sends the clients away within some seconds; false if that has begun before.
     @ivar label: the label of the node, for logs.
@@ -37,6 +39,8 @@ class NodeParts(NamedTuple):
 
     settings: Settings
     web_sockets: Mapping[str, WebSocketFactory]
+    streams: Streams
+    batches: Batches
     users: UserRegistry
     topics: Topics
     stores: Stores
@@ -47,7 +51,6 @@ class NodeParts(NamedTuple):
     figures: Callable[[], Figures]
     not_ready: Callable[[], str | None]
     kick_handles: Callable[[str, str], int]
-    kick_streams: Callable[[str, str], int]
     reload: Callable[[], bool]
     drain: Callable[[float], bool]
     bans: Bans

@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from dstwist.admin.commands import Command, CommandError, Parameters
 from dstwist.admin.message_rows import row_of, rows_of_frame
-from dstwist.admin.parts import NodeParts
+from dstwist.admin.parts import AdminParts
 from dstwist.connections.connection import Connection
 from dstwist.interfaces import HttpStream, IRequester, IStreamWriter
 from dstwist.log import Logger
@@ -53,7 +53,7 @@ class Traces:
     The traces of one node.
     """
 
-    def __init__(self, parts: NodeParts) -> None:
+    def __init__(self, parts: AdminParts) -> None:
         self._parts = parts
         self._turns = Turns.of(parts.clock)
         self._by_user: dict[str, list[Trace]] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dstwist.admin.all_commands import all_commands
-from dstwist.admin.parts import NodeParts as AdminParts
+from dstwist.admin.parts import AdminParts
 from dstwist.admin.server import build_admin
 from dstwist.assembly.clients import ClientParts
 from dstwist.assembly.logins import LoginParts
@@ -57,6 +57,8 @@ class OperationParts:
         administered = AdminParts(
             settings,
             clients.web_sockets,
+            clients.streams,
+            clients.batches,
             logins.users,
             requests.topics,
             stores,
@@ -66,8 +68,7 @@ class OperationParts:
             logins.request_logins,
             clients.hub.figures,
             not_ready,
-            clients.kick_others,
-            clients.streams.kicked_address,
+            clients.hub.kicked,
             reload,
             drain,
             logins.bans,

@@ -11,91 +11,10 @@ from typing import Any
 
 import click
 
-from dstwist.cli.admin_client import AdminClient, connect
-from dstwist.cli.admin_tables import duration, errors, facts, page, size, table, traced
+from dstwist.cli.admin_command import Server, client_number, command
+from dstwist.cli.admin_lists import LISTS
+from dstwist.cli.admin_tables import duration, errors, facts, size, table, traced
 from dstwist.log import shown
-
-_CLIENT = {"client": "CLIENT", "user": "USER", "address": "ADDRESS"}
-
-
-def _client_number(text: str) -> int:
-    """
-    The number of a connection, with or without the sign that it has in the log: C{17}, C{#17}.
-    """
-    try:
-        return int(text.removeprefix("#"))
-    except ValueError:
-        raise click.BadParameter(f"{text} is not the number of a client") from None
-
-
-@click.group()
-def admin() -> None:
-    """
-    Look at a running server, and steer it.
-    """
-
-
-class Server:
-    """
-    The server that a command asks, and the form of the output.
-    """
-
-    def __init__(self, as_json: bool, client: AdminClient) -> None:
-        self.as_json = as_json
-        self.client = client
-
-    def show(self, answer: Any, lines: Callable[[], list[str]]) -> None:
-        """
-        Print C{answer}: as JSON, or C{lines} for people.
-        """
-        if self.as_json:
-            click.echo(json.dumps(answer))
-        else:
-            for line in lines():
-                click.echo(line)
-
-
-def command(name: str) -> Callable[[Callable[..., None]], click.Command]:
-    """
-    A command with the options that say which server is meant. Its function gets a L{Server} first.
-    """
-
-    def decorate(function: Callable[..., None]) -> click.Command:
-        def run(
-            as_json: bool,
-            socket_path: str | None,
-            url: str | None,
-            token_file: str | None,
-            data_dir: str | None,
-            config_file: str | None,
-            **arguments: Any,
-        ) -> None:
-            function(Server(as_json, connect(socket_path, url, token_file, data_dir, config_file)), **arguments)
-
-        run.__doc__ = function.__doc__
-        run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-        for option in (
-            click.option("-c", "--config", "config_file", metavar="FILE", help="Its configuration file."),
-            click.option("-d", "--data-dir", metavar="DIR", help="Its data directory."),
-            click.option("--token-file", metavar="FILE", help="The file with the token for --url."),
-            click.option("--url", metavar="URL", help="Its TCP endpoint: http://HOST:PORT."),
-            click.option("--socket", "socket_path", metavar="PATH", help="Its socket."),
-            click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON."),
-        ):
-            run = option(run)
-        return admin.command(name)(run)
-
-    return decorate
-
-
-def paged(function: Callable[..., None]) -> Callable[..., None]:
-    """
-    Add the options of a long list.
-    """
-    function = click.option("--after", metavar="KEY", help="Begin after this one: the last line of a page has it.")(
-        function
-    )
-    return click.option("--limit", type=click.IntRange(1, 1000), help="The most rows, 100 by default.")(function)
 
 
 @command("status")
@@ -140,24 +59,6 @@ def _words(name: str) -> str:
     return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).replace("_", " ")
 
 
-@command("clients")
-@click.option("--user", metavar="USER", help="Only the connections of this user.")
-@click.option("--all", "of_all", is_flag=True, help="Those of all nodes of the cluster.")
-@paged
-def clients(server: Server, user: str | None, of_all: bool, limit: int | None, after: str | None) -> None:
-    """
-    List the clients, in the order of their connections.
-    """
-    answer = server.client.get("clients", {"user": user, "all": of_all, "limit": limit, "after": after})
-    rows = [
-        {**row, "time": duration(row["seconds"]), "waiting": size(row["waitingBytes"])} for row in answer["clients"]
-    ]
-    titles = {**_CLIENT, "path": "PATH", "protocol": "PROTOCOL", "time": "CONNECTED", "waiting": "WAITING"}
-    if of_all:
-        titles["node"] = "NODE"
-    server.show(answer, lambda: [*page(titles, rows, answer), *errors(answer.get("missing", {}))])
-
-
 _here = click.option("--here", is_flag=True, help="Not on the other nodes of the cluster.")
 
 
@@ -182,7 +83,7 @@ def _check_nodes(server: Server, answer: dict[str, Any]) -> None:
 
 @command("kick")
 @click.argument("user", required=False)
-@click.option("--client", type=_client_number, metavar="N", help="Close only the connection with this number.")
+@click.option("--client", type=client_number, metavar="N", help="Close only the client with this number.")
 @click.option("--reason", metavar="TEXT", help="The reason that the clients are told.")
 @_here
 def kick(server: Server, user: str | None, client: int | None, reason: str | None, here: bool) -> None:
@@ -246,72 +147,6 @@ def bans(server: Server) -> None:
     server.show(answer, lambda: table({"kind": "KIND", "name": "NAME", "left": "LEFT"}, rows))
 
 
-@command("subscriptions")
-@click.argument("name", required=False)
-@click.option("--client", type=_client_number, metavar="N", help="The names of the client with this number.")
-@paged
-def subscriptions(server: Server, name: str | None, client: int | None, limit: int | None, after: str | None) -> None:
-    """
-    List the clients that are subscribed to NAME, or provide it; with --client all names of one client.
-    """
-    values = {"name": name, "client": client, "limit": limit, "after": after}
-    answer = server.client.get("subscriptions", values)
-    titles = {"topic": "TOPIC", "kind": "KIND", **(_CLIENT if client is None else {"name": "NAME"})}
-    server.show(answer, lambda: page(titles, answer["subscriptions"], answer))
-
-
-@command("records")
-@click.argument("name")
-@click.option("--data", is_flag=True, help="Print the data, too.")
-def records(server: Server, name: str, data: bool) -> None:
-    """
-    Print where the record NAME is held, its versions there, and its subscribers.
-    """
-    answer = server.client.get("records", {"name": name, "data": data})
-
-    def lines() -> list[str]:
-        provider = answer["provider"]
-        told = None if provider is None else f"{provider['user']} (#{provider['client']})"
-        pairs = [("subscribers", answer["subscribers"]), ("provider", told), ("arbiter", answer["arbiter"])]
-        pairs += [("in doubt", answer["inDoubt"])]
-        pairs += [(tier, _held(answer[tier])) for tier in ("cache", "storage") if tier in answer]
-        found = facts(pairs)
-        for tier in ("cache", "storage"):
-            if "data" in answer.get(tier, ()):
-                found.append(f"{tier}: {json.dumps(answer[tier]['data'])}")
-        return found
-
-    server.show(answer, lines)
-
-
-def _held(tier: dict[str, Any]) -> str:
-    if "error" in tier:
-        return f"not known: {tier['error']}"
-    return "no record" if tier["version"] is None else f"version {tier['version']}"
-
-
-@command("providers")
-@click.argument("name", required=False)
-@paged
-def providers(server: Server, name: str | None, limit: int | None, after: str | None) -> None:
-    """
-    List the names that have a provider on this node, or the providers of NAME.
-    """
-    answer = server.client.get("providers", {"name": name, "limit": limit, "after": after})
-    server.show(answer, lambda: page({"topic": "TOPIC", "name": "NAME", **_CLIENT}, answer["providers"], answer))
-
-
-@command("patterns")
-@paged
-def patterns(server: Server, limit: int | None, after: str | None) -> None:
-    """
-    List the patterns that clients of this node listen to.
-    """
-    answer = server.client.get("patterns", {"limit": limit, "after": after})
-    titles = {"topic": "TOPIC", "pattern": "PATTERN", **_CLIENT, "provides": "PROVIDES"}
-    server.show(answer, lambda: page(titles, answer["patterns"], answer))
-
-
 @command("cluster")
 def cluster(server: Server) -> None:
     """
@@ -324,7 +159,7 @@ def cluster(server: Server) -> None:
         pairs = [
             (_words(name), value)
             for name, value in answer.items()
-            if not isinstance(value, list | dict) and name != "reason"
+            if not isinstance(value, list | dict) and (name != "reason" or value is not None)
         ]
         pairs += [
             (f"{_words(name)}: {_words(inner)}", value)
@@ -333,9 +168,16 @@ def cluster(server: Server) -> None:
             for inner, value in values.items()
             if not isinstance(value, dict)
         ]
-        return [*table({**titles, "partitions": "PARTITIONS"}, answer["members"]), "", *facts(pairs)]
+        rows = [{**row, "well": _well(row)} for row in answer["members"]]
+        return [*table({**titles, "partitions": "PARTITIONS"}, rows), "", *facts(pairs)]
 
     server.show(answer, lines)
+
+
+def _well(member: dict[str, Any]) -> str:
+    if member["well"]:
+        return "yes"
+    return f"{'not known' if member['well'] is None else 'no'}: {member['problem']}"
 
 
 @command("reload")
@@ -396,3 +238,14 @@ def check(server: Server) -> None:
     server.show(answer, lambda: [*table(titles, answer["steps"]), told])
     if not answer["fine"]:
         raise SystemExit(1)
+
+
+@click.group()
+def admin() -> None:
+    """
+    Look at a running server, and steer it.
+    """
+
+
+for each in (status, kick, ban, unban, bans, cluster, reload, log_level, drain, trace, check, *LISTS):
+    admin.add_command(each)

@@ -19,6 +19,7 @@ Source: C{design.md} section 3.2.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -31,6 +32,9 @@ from dstwist.protocol.dialect import Dialect
 from dstwist.protocol.message import Malformed, Message
 from dstwist.routing.router import Router
 from dstwist.scheduling.work_queue import Source, WorkQueue
+
+#: The numbers of the connections and streams of this process, for the log and for operators. Each is given once.
+NUMBERS = count(1)
 
 
 @implementer(IRequester)

@@ -12,7 +12,7 @@ L{.handlers}           the paths: from a request to a stream, or to an error wit
 L{.stream}             one stream, from its subscription to its end
 L{.kinds}              the streams of events and those of records
 L{.wire}               the form of events and records in the stream
-L{.registry}           all streams of the node: their number, their users, their heartbeats
+L{.registry}           all streams of the node: how many there are, and their users
 =====================  ==================================================================================
 
 A stream is a party that makes requests, like a connection. It is not in presence, and its client cannot send anything.

@@ -40,6 +40,7 @@ from zope.interface import implementer
 from dstwist.config.endpoints import HttpEndpoint
 from dstwist.connections.expiry import Expiry
 from dstwist.connections.login import LoginDecision
+from dstwist.connections.requester import NUMBERS
 from dstwist.http_api.body import BadRequest
 from dstwist.http_api.envelope import NO_CREDENTIALS
 from dstwist.http_api.handlers import ApiParts
@@ -146,7 +147,7 @@ class StreamApi:
             decision = await self._decide(client, credentials, "Unsuccessful authentication attempt.")
             # The login may have waited.
             self._check_open()
-            logged_in = Client(decision.user, client.address, client.path, 0, self._parts.node)
+            logged_in = Client(decision.user, client.address, client.path, next(NUMBERS), self._parts.node)
             wait = self._parts.rates.spend(logged_in, 1, len(request.target))
             if wait:
                 text = "Too many requests. Try again later."

@@ -52,7 +52,7 @@ class EventStream(Stream):
         if self.given_up or self.closed:
             return
         writer = self._writer
-        waiting = self._waiting()
+        waiting = self.waiting_bytes
         if waiting and waiting + len(frame) > self._most:
             self._too_slow(f"more than {self._most} bytes wait (maxOutgoingBufferSize)")
             return
@@ -70,7 +70,8 @@ class EventStream(Stream):
         self._drop()
         writer.write(early)
 
-    def _waiting(self) -> int:
+    @property
+    def waiting_bytes(self) -> int:
         return self._early_bytes if self._writer is None else self._writer.waiting
 
     def _drop(self) -> None:
@@ -156,7 +157,8 @@ class RecordStream(Stream):
             self._show(self._newest)
         super()._taken()
 
-    def _waiting(self) -> int:
+    @property
+    def waiting_bytes(self) -> int:
         return len(self._newest) + (0 if self._writer is None else self._writer.waiting)
 
     def _drop(self) -> None:

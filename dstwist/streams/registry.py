@@ -1,5 +1,5 @@
 """
-All streams of a node: their number, their users, and their heartbeats.
+All streams of a node: how many there are, and their users.
 
 A stream has its place from the moment its request comes in, so that logins under way count as well::
 
@@ -10,30 +10,13 @@ Always true: each place is given back once. The places of an address are those o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections.abc import Collection
 
 from dstwist.config.limits import LimitSettings
-from dstwist.interfaces import IRequester
 from dstwist.limits.addresses import key_of
 from dstwist.limits.exceeded import LimitExceeded
 from dstwist.log import Logger, about
-
-
-class Ended(Protocol):
-    """
-    A stream, as far as the registry ends it: L{dstwist.streams.stream.Stream}.
-    """
-
-    user: str | None
-    address: str
-
-    @property
-    def begun(self) -> bool: ...
-
-    def close(self, reason: str) -> None: ...
-
-    def on_close(self, callback: Callable[[IRequester], None]) -> None: ...
+from dstwist.streams.stream import Stream
 
 
 class Streams:
@@ -50,8 +33,8 @@ class Streams:
         self._most_per_address = limits.max_streams_per_address
         self._places = 0
         self._by_address: dict[str, int] = {}
-        self._by_user: dict[str, dict[Ended, None]] = {}
-        self._all: dict[Ended, None] = {}
+        self._by_user: dict[str, dict[Stream, None]] = {}
+        self._all: dict[Stream, None] = {}
         self.refusal: str | None = None
 
     def __len__(self) -> int:
@@ -91,7 +74,7 @@ class Streams:
 
     # -- users
 
-    def add(self, stream: Ended) -> None:
+    def add(self, stream: Stream) -> None:
         """
         C{stream} has logged in.
         """
@@ -99,7 +82,7 @@ class Streams:
         self._by_user.setdefault(stream.user or "", {})[stream] = None
         stream.on_close(lambda requester: self._remove(stream))
 
-    def _remove(self, stream: Ended) -> None:
+    def _remove(self, stream: Stream) -> None:
         del self._all[stream]
         user = stream.user or ""
         del self._by_user[user][stream]
@@ -112,25 +95,21 @@ class Streams:
         """
         return len(self._by_user.get(user, ()))
 
+    def of_user(self, user: str) -> list[Stream]:
+        """
+        The streams of C{user}.
+        """
+        return list(self._by_user.get(user, ()))
+
     def kicked(self, user: str, reason: str) -> int:
         """
         End the streams of C{user}.
 
         @return: how many.
         """
-        return self._kick(list(self._by_user.get(user, ())), reason)
-
-    def kicked_address(self, key: str, reason: str) -> int:
-        """
-        End the streams of an address (L{dstwist.limits.addresses}).
-
-        @return: how many.
-        """
-        return self._kick([stream for stream in self._all if key_of(stream.address) == key], reason)
-
-    def _kick(self, streams: list[Ended], reason: str) -> int:
+        streams = self.of_user(user)
         for stream in streams:
-            self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(stream))  # type: ignore[arg-type]
+            self._log.info("KICKED | {client}: {reason}", reason=reason, event="KICKED", **about(stream))
             stream.close(reason)
         return len(streams)
 
@@ -142,7 +121,7 @@ class Streams:
             if not stream.begun:
                 stream.close("the server stops")
 
-    def all(self) -> Collection[Ended]:
+    def all(self) -> Collection[Stream]:
         """
         All streams that have logged in.
         """

@@ -68,6 +68,7 @@ class Stream(Requester):
     The part that is the same for events and records.
 
     @param request: the request that subscribes.
+    @ivar opened_at: when it was made, by the clock of its node.
     @ivar counted: as of L{dstwist.limits.outgoing_bytes.CountedOutbox}; so are the methods under "too slow".
     """
 
@@ -84,6 +85,7 @@ class Stream(Requester):
         "_writer",
         "counted",
         "given_up",
+        "opened_at",
         "wire",
     )
 
@@ -94,6 +96,7 @@ class Stream(Requester):
         self.wire = STREAM_WIRE
         self.counted = 0
         self.given_up = False
+        self.opened_at = parts.clock.seconds()
         self._request = request
         self._most = parts.most
         self._results = parts.results
@@ -210,9 +213,10 @@ class Stream(Requester):
 
     # -- too slow
 
-    def _waiting(self) -> int:
+    @property
+    def waiting_bytes(self) -> int:
         """
-        How many bytes wait for the client.
+        How many bytes wait because the client does not read.
         """
         raise NotImplementedError
 
@@ -223,7 +227,7 @@ class Stream(Requester):
         raise NotImplementedError
 
     def _account(self) -> None:
-        self._outgoing.account(self, self._waiting())
+        self._outgoing.account(self, self.waiting_bytes)
 
     def _taken(self) -> None:
         if not self.closed:

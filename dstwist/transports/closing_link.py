@@ -63,7 +63,7 @@ class ClosingLink(CompactLink):
     factory: ClosingFactory
     transport: Any
     address = ""
-    #: The number of the connection, unique in this process; 0 until the WebSocket is open.
+    #: The number of the connection, unique in this process, streams included; 0 until the WebSocket is open.
     number = 0
     opened_at = 0.0
     delayed = False

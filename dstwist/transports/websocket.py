@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from typing import Any, Protocol
 
 import txaio
@@ -20,6 +19,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import ITCPTransport
 from zope.interface import implementer
 
+from dstwist.connections.requester import NUMBERS
 from dstwist.interfaces import HandshakeData, ILink, IOutbox, IReceiver
 from dstwist.limits.admission import ConnectionSlot
 from dstwist.log import MAX_SHOWN_CHARACTERS, Logger, about, shown
@@ -38,9 +38,6 @@ FAST_PATH = True
 _MAX_CONTROL_BYTES = 125  # the longest payload of a control frame
 _READ_BYTES = 65536  # bytes from one client before other clients have their turn
 _MAX_PIECES = 1000  # of a message; pieces of a byte or two take fifty times their size
-
-# Numbers all connections of this process, for the log.
-_numbers = count(1)
 
 # A mask of 4 bytes, repeated n times, is its integer times the n-th of these (little-endian).
 _REPEATED = [int.from_bytes(b"\x01\x00\x00\x00" * words, "little") for words in range(257)]
@@ -352,7 +349,7 @@ class WebSocketLink(CountedLink):
         self.opened_at = factory.reactor.seconds()
         # Before its login a client may send little: reading a megabyte of JSON takes longer than a login.
         self._take_messages_up_to(min(settings.max_message_size, settings.max_message_size_before_login))
-        self.number = next(_numbers)
+        self.number = next(NUMBERS)
         handshake = HandshakeData(
             self.address,
             self.http_headers,

@@ -8,12 +8,16 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from dstwist.connections.login import LoginDecision, Outcome
+from dstwist.interfaces import HandshakeData, Login
 from dstwist.node import Node
+from tests.http_api.stage import Program
 from tests.logs import Lines
 from tests.nodes.client import MemoryClient
 from tests.transports.helpers import PushTransport
@@ -129,6 +133,21 @@ class AdminTestCase(SynchronousTestCase):
         client = MemoryClient(node, generation)
         client.log_in(user)
         return client
+
+    def stream(self, node: Node, name: str = "news", user: str = "ann") -> Program:
+        """
+        A program that reads the stream of an event.
+        """
+
+        def login(client: HandshakeData, credentials: bytes) -> Deferred[LoginDecision]:
+            return succeed(LoginDecision(Outcome.ACCEPTED, Login(True, user), user))
+
+        patch = self.patch(node.request_logins, "login", login)
+        program = Program(node.factory, "192.0.2.1")
+        program.send(f"/api/events/{name}", method="GET")
+        self.reactor.pump([0] * 3)
+        patch.restore()
+        return program
 
     def begin(self, target: str, method: str = "GET", body: bytes = b"") -> Operator:
         """

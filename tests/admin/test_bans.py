@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from dstwist.admin.bans import BANNED
 from dstwist.connections.login import Outcome
 from dstwist.interfaces import HandshakeData
@@ -13,7 +15,7 @@ from dstwist.node import Node
 from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
 from dstwist.protocol.message import Message
 from tests.admin.helpers import AdminTestCase
-from tests.http_api.stage import Program
+from tests.http_api.stage import CALL, Program, body
 from tests.nodes.client import MemoryClient
 
 
@@ -66,15 +68,22 @@ class BanTests(AdminTestCase):
 
     def test_address(self) -> None:
         """
-        Connections and streams from a banned address are closed, and new ones are refused before they log in.
+        Connections, streams and requests from a banned address are closed, and new ones are refused before they log in.
+        Streams from other addresses go on.
         """
         node = self.started()
         client = self.client(node)
-        program = Program(node.factory, "192.0.2.1")
-        program.send("/api/events/news", method="GET")
+        stream, other, request = (Program(node.factory, f"192.0.2.{number}") for number in (1, 2, 1))
+        for program in (stream, other):
+            program.send("/api/events/news", method="GET")
+        self.successResultOf(node.api.rpc.provide("slow", lambda call: Deferred()))
+        request.send(body=body(CALL))
         self.reactor.pump([0] * 3)
-        self.assertEqual(self.post("ban", address="192.0.2.1").value["kicked"], 2)
-        self.assertIn(b"event: error", program.transport.value())
+        self.assertEqual(self.post("ban", address="192.0.2.1").value["kicked"], 3)
+        self.assertIn(BANNED.encode(), stream.transport.value())
+        self.assertNotIn(BANNED.encode(), other.transport.value())
+        self.reactor.advance(0)
+        self.assertIn(BANNED.encode(), request.transport.value())
         self.reactor.advance(10)
         client.heard()
         self.assertEqual(client.closed, (1008, BANNED))

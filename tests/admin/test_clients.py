@@ -10,8 +10,10 @@ from dstwist.admin.clients import KICKED
 from dstwist.node import Node
 from dstwist.protocol.constants import EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
+from dstwist.streams.stream import Stream
 from tests.admin.helpers import AdminTestCase
 from tests.fakes import BusyReactor, FakeCodec, FakeConnection, FakeWire
+from tests.http_api.stage import CALL, Program, body
 from tests.turns import LONGEST, turn_lengths
 
 
@@ -72,12 +74,51 @@ class ListTests(AdminTestCase):
         self.assertEqual(users, [f"user{number}" for number in range(5)])
         self.assertIsNone(value["next"])
 
+    def test_streams(self) -> None:
+        """
+        Streams of server-sent events are clients as well, with numbers of the same kind.
+        """
+        node = self.started()
+        self.client(node, "ann")
+        self.stream(node, "news", "bob")
+        self.reactor.advance(7)
+        self.client(node, "cid")
+        first, stream, last = self.get("clients").value["clients"]
+        self.assertLess(first["client"], stream["client"])
+        self.assertLess(stream.pop("client"), last["client"])
+        self.assertEqual(
+            stream,
+            {
+                "user": "bob",
+                "address": "192.0.2.1",
+                "path": "/api/events/news",
+                "protocol": "sse",
+                "seconds": 7,
+                "waitingBytes": 0,
+            },
+        )
+        self.assertEqual([row["user"] for row in self.get("clients", user="bob").value["clients"]], ["bob"])
+
+    def test_stream_waits(self) -> None:
+        """
+        The bytes that a stream does not take are counted.
+        """
+        node = self.started()
+        program = self.stream(node)
+        program.connection._chosen.pauseProducing()
+        self.client(node).say(Message(Topic.EVENT, EventAction.EMIT, "news", b'"x"'))
+        (waiting,) = [row["waitingBytes"] for row in self.get("clients").value["clients"] if row["protocol"] == "sse"]
+        program.go()
+        self.assertGreater(waiting, 0)
+
     def test_gone(self) -> None:
         """
         A client that has gone is not listed.
         """
         node = self.started()
         self.client(node).transport.loseConnection()
+        self.stream(node).go()
+        self.reactor.advance(0)
         self.assertEqual(self.get("clients").value["total"], 0)
 
 
@@ -112,6 +153,39 @@ class KickTests(AdminTestCase):
         first.heard()
         second.heard()
         self.assertEqual((first.closed, second.closed), (None, (1008, KICKED)))
+
+    def test_stream(self) -> None:
+        """
+        With the number of a stream, only that stream ends.
+        """
+        node = self.started()
+        first, second = self.stream(node), self.stream(node)
+        number = self.get("clients").value["clients"][1]["client"]
+        self.assertEqual(self.post("kick", client=number).value, {"kicked": 1})
+        self.assertIn(KICKED.encode(), second.transport.value())
+        self.assertNotIn(KICKED.encode(), first.transport.value())
+        self.assertIn(f"KICKED | ann (192.0.2.1, /api/events/news, #{number}): {KICKED}", self.lines.of("info"))
+
+    def test_kinds(self) -> None:
+        """
+        A kick of a user ends streams, handles and requests as well.
+        """
+        node = self.started()
+        self.client(node, "ann")
+        self.stream(node, "news", "ann")
+        self.stream(node, "news", "bob")
+        handle = self.successResultOf(node.api.login({"username": "ann"}))
+        provider = self.client(node, "provider")
+        provider.say(Message(Topic.RPC, RpcAction.PROVIDE, names=("slow",), correlation_id="0"))
+        program = Program(node.factory, "192.0.2.1")
+        program.send(body=body(CALL, authData={"username": "ann"}))
+        self.reactor.advance(0)
+        self.assertEqual(self.post("kick", user="ann", reason="go home"), (200, {"kicked": 4}))
+        self.reactor.advance(0)
+        (answer,) = program.answers()
+        self.assertIn(b"go home", answer.body)
+        self.assertTrue(handle.closed)
+        self.assertEqual([row["user"] for row in self.get("clients").value["clients"]], ["bob", "provider"])
 
     def test_refused(self) -> None:
         """
@@ -167,6 +241,23 @@ class SubscriptionTests(AdminTestCase):
             ],
         )
 
+    def test_stream(self) -> None:
+        """
+        A stream holds its name.
+        """
+        self.stream(self.started(), "news", "bob")
+        (row,) = self.get("subscriptions", name="news").value["subscriptions"]
+        self.assertEqual((row["topic"], row["user"]), ("EVENT", "bob"))
+        value = self.get("subscriptions", client=row["client"]).value
+        self.assertEqual(value["subscriptions"], [{"topic": "EVENT", "kind": "subscribed", "name": "news"}])
+
+    def test_client_of_all(self) -> None:
+        """
+        A number means a client of one node.
+        """
+        self.started()
+        self.assertEqual(self.get("subscriptions", client=1, all="true").status, 400)
+
     def test_no_client(self) -> None:
         """
         A client that is not there has no names.
@@ -188,6 +279,23 @@ class _Link:
         self.connection = connection
         self.user = connection.user
         self.factory = factory
+
+
+class _Stream(Stream):
+    """
+    A stream for a list of ten thousand, which takes its time to end.
+    """
+
+    def __init__(self, number: int, reactor: Any) -> None:
+        self.number = number
+        self.user, self.address, self.path, self.node = "ann", "192.0.2.7", "/api/events/news", ""
+        self.closed = False
+        self._turns = reactor
+
+    def close(self, reason: str) -> None:
+        self.closed = True
+        reactor: Any = self._turns
+        reactor.rightNow += 20e-6
 
 
 class ManyClientsTests(AdminTestCase):
@@ -238,6 +346,23 @@ class ManyClientsTests(AdminTestCase):
         self.many()
         value = self.check("/clients?after=9998")
         self.assertEqual([row["client"] for row in value["clients"]], [9999, 10_000])
+
+    def test_kick_streams(self) -> None:
+        """
+        To end all streams of an address takes several short turns.
+        """
+        node = self.many()
+        for connection in self.connections:
+            connection.user = "bob"
+        streams = [_Stream(number, self.reactor) for number in range(10_000)]
+        self.patch(node.http.streams, "_all", dict.fromkeys(streams))
+        operators: list[Any] = []
+        lengths = turn_lengths(
+            self.reactor, lambda: operators.append(self.begin("/ban", "POST", b'{"address": "192.0.2.7"}'))
+        )
+        self.assertLess(max(lengths), LONGEST)
+        self.assertEqual(operators[0].reply().value["kicked"], 10_000)
+        self.assertTrue(all(stream.closed for stream in streams))
 
     def test_kick(self) -> None:
         """

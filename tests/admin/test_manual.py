@@ -62,11 +62,11 @@ class ManualTests(AdminTestCase):
         """
         The table of the paths has each route, with its method and its parameters.
         """
-        node = self.started()
+        self.started()
         rows = re.findall(r"^``/([a-z-]+)`` +(GET|POST) *(.*)$", self.text, re.MULTILINE)
         written = {name: (method, tuple(re.findall("``([a-z]+)``", names))) for name, method, names in rows}
-        assert node._admin is not None
-        routes = [route for routes in node._admin._roots[0].table._paths.values() for route in routes]
+        table = self.reactor.unixServers[-1][1].resource.table
+        routes = [route for routes in table._paths.values() for route in routes]
         made = {
             route.path[1:]: (next(iter(route.methods)), route.handler._command.parameters)  # type: ignore[attr-defined]
             for route in routes

@@ -5,15 +5,18 @@ The commands about names.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from dstwist.admin.names import STORE_TIMEOUT
+from dstwist.admin.nodes import ANSWER_TIMEOUT
 from dstwist.protocol.constants import EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
 from tests.admin.helpers import AdminTestCase
+from tests.admin.test_nodes import ClusterTestCase
 from tests.nodes.test_embedding import SLOW_STORAGE
 from tests.nodes.test_stores import SlowStore, _stores
 
@@ -121,6 +124,61 @@ class RecordsTests(AdminTestCase):
         """
         self.started()
         self.assertEqual(self.get("records"), (400, {"error": "name is missing"}))
+
+
+class RecordOfNodesTests(ClusterTestCase):
+    """
+    C{records --all}, over one storage.
+    """
+
+    def ask_record(self, seconds: float = 1, **values: str) -> Any:
+        query = urlencode({"name": "car", "all": "true", **values})
+        return self.ask("GET", f"/records?{query}", seconds=seconds).value
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start(2)
+        self.client(self.nodes[1]).say(
+            Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=("car",), correlation_id="1"),
+        )
+        self.advance(1)
+        written = self.nodes[0].api.records.set("car", {"wheels": 4})
+        self.advance(1)
+        self.successResultOf(written)
+
+    def test_all(self) -> None:
+        """
+        The answer has the subscribers of each node, and the version in its stores.
+        """
+        value = self.ask_record()
+        other = value.pop("nodes")[self.name(1)]
+        self.assertEqual((value["node"], value["subscribers"], other["subscribers"]), (self.name(0), 0, 1))
+        self.assertEqual((value["storage"], other["storage"]), ({"version": 1}, {"version": 1}))
+
+    def test_data(self) -> None:
+        """
+        The data are those of this node; they do not go from node to node.
+        """
+        value = self.ask_record(data="true")
+        self.assertEqual(value["storage"]["data"], {"wheels": 4})
+        self.assertEqual(value["nodes"][self.name(1)]["storage"], {"version": 1})
+
+    def test_hangs(self) -> None:
+        """
+        If the storage hangs, the answer comes all the same, and each node says so.
+        """
+        self.patch(self.storage, "get", lambda name: Deferred())
+        value = self.ask_record(seconds=STORE_TIMEOUT + 1)
+        hangs = {"error": "no answer within 5 s"}
+        self.assertEqual((value["storage"], value["nodes"][self.name(1)]["storage"]), (hangs, hangs))
+
+    def test_missing(self) -> None:
+        """
+        A node that cannot be reached is named.
+        """
+        self.lose(1)
+        value = self.ask_record(seconds=ANSWER_TIMEOUT)
+        self.assertEqual(value["nodes"], {self.name(1): {"error": "no answer within 8 s"}})
 
 
 class ProvidersTests(AdminTestCase):

@@ -215,8 +215,19 @@ class ClusterCommandTests(ClusterTestCase):
         self.assertEqual([row["node"] for row in value["members"]], sorted([self.name(0), self.name(1)]))
         self.assertEqual(sum(row["partitions"] for row in value["members"]), 4)
         self.assertEqual([row["this"] for row in value["members"] if row["node"] == self.name(0)], [True])
-        self.assertTrue(all(row["well"] for row in value["members"]))
+        self.assertEqual([(row["well"], row["problem"]) for row in value["members"]], [(True, None)] * 2)
         self.assertEqual((value["partitions"], value["busIsLost"], value["news"]["notCompared"]), (2, False, 0))
+
+    def test_bus_lost(self) -> None:
+        """
+        A node that has lost its bus says so of itself.
+        """
+        self.start(2)
+        self.network.buses[0].disconnect()
+        value = self.ask("GET", "/cluster").value
+        self.assertTrue(value["busIsLost"])
+        found = {row["node"]: (row["well"], row["problem"]) for row in value["members"]}
+        self.assertEqual(found, {self.name(0): (False, "its bus is lost"), self.name(1): (True, None)})
 
 
 class CheckTests(ClusterTestCase):

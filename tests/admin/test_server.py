@@ -203,13 +203,12 @@ class StopTests(AdminTestCase):
         """
         node = self.started()
         never: list[Any] = []
-        admin: Any = node._admin
 
         def hang(parameters: Any) -> Any:
             never.append(Deferred())
             return never[-1]
 
-        admin._roots[0].table = Table(routes([Command("hang", hang)]))
+        self.reactor.unixServers[-1][1].resource.table = Table(routes([Command("hang", hang)]))
         operator = self.begin("/hang")
         operator.transport.abortConnection = (  # type: ignore[method-assign]
             lambda: operator.connection.connectionLost(Failure(ConnectionDone()))

@@ -1,69 +1,15 @@
 """
-C{dstwist admin}, at a node in memory.
+C{dstwist admin}, at a node in memory: the commands about the server and its clients.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 from unittest import mock
 
-import click
-from click.testing import CliRunner, Result
-
-from dstwist.cli import admin as cli
-from dstwist.cli.failure import failed
-from dstwist.cli.main import main
+from dstwist.cli import admin_command
 from dstwist.log import Logger
-from dstwist.protocol.constants import EventAction, RecordAction, RpcAction, Topic
-from dstwist.protocol.message import Message
-from tests.admin.helpers import AdminTestCase, Reply
-
-
-class AdminCommandTestCase(AdminTestCase):
-    """
-    Commands, as typed, at the node that was started last.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.patch(cli, "connect", self.connect_client)
-        self.places: list[Any] = []
-
-    def connect_client(self, *place: Any) -> Any:
-        self.places.append(place)
-        client = mock.Mock()
-        client.get = lambda command, values: self.read(self.get(command, **_given(values)))
-        client.post = lambda command, values: self.read(self.post(command, **_given(values)))
-        return client
-
-    def read(self, reply: Reply) -> Any:
-        if reply.status != 200:
-            raise failed(reply.value["error"])
-        return reply.value
-
-    def type(self, *words: str) -> Result:
-        result = CliRunner().invoke(main, ["admin", *words])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    def typed(self, *words: str) -> list[str]:
-        """
-        The lines that a command prints.
-        """
-        result = self.type(*words)
-        self.assertEqual(result.exit_code, 0, result.output)
-        return result.output.splitlines()
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: "true" if value is True else value
-        for name, value in values.items()
-        if value is not None and value is not False
-    }
+from tests.cli.admin_stage import AdminCommandTestCase
 
 
 class OutputTests(AdminCommandTestCase):
@@ -79,31 +25,6 @@ class OutputTests(AdminCommandTestCase):
         lines = dict(line.split("  ", 1) for line in self.typed("status"))
         found = {name: lines[name].strip() for name in ("name", "ready", "uptime", "connections", "users")}
         self.assertEqual(found, {"name": "one", "ready": "yes", "uptime": "0:00:00", "connections": "1", "users": "1"})
-
-    def test_clients(self) -> None:
-        """
-        C{clients} has a row for each client, and says where the next page begins.
-        """
-        node = self.started()
-        for user in ("ann", "bob", "cid"):
-            self.client(node, user)
-        lines = self.typed("clients", "--limit", "2")
-        self.assertEqual(lines[0].split(), ["CLIENT", "USER", "ADDRESS", "PATH", "PROTOCOL", "CONNECTED", "WAITING"])
-        self.assertEqual([line.split()[1] for line in lines[1:3]], ["ann", "bob"])
-        number = lines[2].split()[0]
-        self.assertEqual(lines[3], f"2 of 3; the next ones: --after '{number}'")
-        (title, row) = self.typed("clients", "--after", number)
-        self.assertEqual(row.split()[1], "cid")
-        self.assertEqual(self.typed("clients", "--user", "nobody"), ["none"])
-
-    def test_forging(self) -> None:
-        """
-        A name cannot forge a row.
-        """
-        self.client(self.started(), "ann\u202eroot")
-        lines = self.typed("clients")
-        self.assertEqual(len(lines), 2)
-        self.assertIn("ann?root", lines[1])
 
     def test_kick(self) -> None:
         """
@@ -165,13 +86,6 @@ class OutputTests(AdminCommandTestCase):
         del nodes["c"]
         self.assertEqual(self.typed("kick", "ann"), ["closed: 3"])
 
-    def test_all(self) -> None:
-        """
-        C{clients --all} has a column for the node.
-        """
-        self.client(self.started())
-        self.assertEqual(self.typed("clients", "--all")[0].split()[-1], "NODE")
-
     def test_trace(self) -> None:
         """
         C{trace} prints a line for each row, as it comes, until it is interrupted.
@@ -187,54 +101,12 @@ class OutputTests(AdminCommandTestCase):
 
             return mock.Mock(lines=lines)
 
-        self.patch(cli, "connect", connect)
+        self.patch(admin_command, "connect", connect)
         first, second = self.typed("trace", "ann", "--values")
         self.assertEqual(asked, [("trace", {"user": "ann", "values": True})])
         self.assertTrue(first.endswith("tracing=ann"), first)
         self.assertTrue(second.endswith("#1 --  connected"), second)
         self.assertEqual(self.typed("trace", "ann", "--json"), rows)
-
-    def test_names(self) -> None:
-        """
-        C{subscriptions}, C{providers} and C{patterns} have a row for each client and name.
-        """
-        ann = self.client(self.started())
-        ann.subscribe("news")
-        ann.say(
-            Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="1"),
-            Message(Topic.EVENT, EventAction.LISTEN, "a.*"),
-        )
-        title, row = self.typed("subscriptions", "news")
-        number = row.split()[2]
-        self.assertEqual(row.split(), ["EVENT", "subscribed", number, "ann", "192.0.2.1"])
-        rows = self.typed("subscriptions", "--client", number)
-        self.assertEqual(self.typed("subscriptions", "--client", f"#{number}"), rows)
-        refused = self.type("subscriptions", "--client", "ann")
-        self.assertEqual(refused.exit_code, 2)
-        self.assertIn("'--client': ann is not the number of a client", refused.output)
-        self.assertEqual([row.split()[-1] for row in rows[1:]], ["a.*", "add", "news"])
-        self.assertEqual(self.typed("providers")[1].split(), ["RPC", "add", number, "ann", "192.0.2.1"])
-        self.assertEqual(self.typed("patterns")[1].split(), ["EVENT", "a.*", number, "ann", "192.0.2.1", "0"])
-
-    def test_records(self) -> None:
-        """
-        C{records} has the versions, and the data only if they are asked for.
-        """
-        ann = self.client(self.started())
-        ann.say(
-            Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=("car",), correlation_id="1"),
-            Message(Topic.RECORD, RecordAction.UPDATE, "car", b'{"wheels":4}', version=1),
-        )
-        self.reactor.advance(1)
-        expected = [
-            "subscribers  1",
-            "provider     -",
-            "arbiter      cache",
-            "in doubt     no",
-            "cache        version 1",
-        ]
-        self.assertEqual(self.typed("records", "car"), expected)
-        self.assertEqual(self.typed("records", "car", "--data"), [*expected, 'cache: {"wheels": 4}'])
 
     def test_reload(self) -> None:
         """
@@ -267,64 +139,26 @@ class OutputTests(AdminCommandTestCase):
         result = self.type("cluster")
         self.assertEqual((result.exit_code, result.output), (1, "this server is not in a cluster\n"))
 
+    def test_members(self) -> None:
+        """
+        C{cluster} says why a node is not well, and why this node is not ready.
+        """
+        client = mock.Mock()
+        rows = [("a", False, "its bus is lost"), ("b", None, "leases were read 4.0 s ago"), ("c", True, None)]
+        members = [{"node": node, "well": well, "problem": problem} for node, well, problem in rows]
+        client.get.return_value = {"members": members, "reason": "the node joins the cluster"}
+        self.patch(admin_command, "connect", lambda *place: client)
+        lines = self.typed("cluster")
+        self.assertIn("no: its bus is lost", lines[1])
+        self.assertIn("not known: leases were read 4.0 s ago", lines[2])
+        self.assertIn(" yes ", lines[3])
+        self.assertEqual(lines[-1], "reason  the node joins the cluster")
+
     def test_figures(self) -> None:
         """
         The names of figures are words.
         """
         client = mock.Mock()
         client.get.return_value = {"members": [], "busLosses": 0, "news": {"not_compared": 1}}
-        self.patch(cli, "connect", lambda *place: client)
+        self.patch(admin_command, "connect", lambda *place: client)
         self.assertEqual(self.typed("cluster")[-2:], ["bus losses          0", "news: not compared  1"])
-
-
-class JsonTests(AdminCommandTestCase):
-    """
-    C{--json}.
-    """
-
-    def test_each(self) -> None:
-        """
-        Each command prints the answer of the server as it is, in one line.
-        """
-        node = self.started()
-        self.client(node)
-        for words in (
-            ("clients",),
-            ("providers",),
-            ("patterns",),
-            ("records", "a"),
-            ("subscriptions", "a"),
-            ("reload",),
-        ):
-            (line,) = self.typed(*words, "--json")
-            self.assertIsInstance(json.loads(line), dict)
-        self.assertEqual(json.loads(self.typed("clients", "--json")[0]), self.get("clients").value)
-
-
-class OptionTests(AdminCommandTestCase):
-    """
-    The options that all commands have.
-    """
-
-    def test_each(self) -> None:
-        """
-        Each command takes the options that say which server is meant.
-        """
-        assert isinstance(cli.admin, click.Group)
-        for command in cli.admin.commands.values():
-            options = {option for parameter in command.params for option in parameter.opts}
-            self.assertLessEqual({"--json", "--socket", "--url", "--token-file", "--data-dir", "--config"}, options)
-            self.assertTrue(command.help)
-
-    def test_passed_on(self) -> None:
-        """
-        They choose the server.
-        """
-        self.started()
-        self.typed("status", "--socket", "/s")
-        self.typed("status", "--url", "http://a:1", "--token-file", "t")
-        self.typed("status", "-d", "/d", "-c", "c.yml")
-        self.assertEqual(
-            self.places,
-            [("/s", None, None, None, None), (None, "http://a:1", "t", None, None), (None, None, None, "/d", "c.yml")],
-        )

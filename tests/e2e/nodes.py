@@ -31,6 +31,7 @@ class Nodes:
     @param more: more text for the configuration.
     @param before: what each process runs first, in Python.
     @param connection: more options of the connections to the Redis: C{"probeInterval: 200"}.
+    @param with_data: each node has a data directory, and an administration in it.
     @ivar redis: bus and store.
     @ivar servers: the nodes.
     """
@@ -44,6 +45,7 @@ class Nodes:
         durable: bool = False,
         before: str = "",
         connection: str = "",
+        with_data: bool = False,
     ) -> None:
         self.redis = RedisServer(durable=durable)
         self._directory = tempfile.TemporaryDirectory(prefix="dstwist-nodes-")
@@ -51,6 +53,7 @@ class Nodes:
         self._tier = tier
         self._before = before
         self._connection = connection
+        self._with_data = with_data
         self.servers = [self._server(name) for name in NAMES[:count]]
         self._turns = itertools.cycle(range(count))
 
@@ -60,7 +63,13 @@ class Nodes:
         more = f", {self._connection}" if self._connection else ""
         own = _CONFIG.format(name=name, bus=bus, store=store, tier=self._tier, more=more)
         path.write_text(self._text + own, encoding="utf-8")
-        return Server(None, path, before=self._before)
+        return Server(None, path, self.data_dir(name) if self._with_data else None, before=self._before)
+
+    def data_dir(self, name: str) -> Path:
+        """
+        The data directory of a node, if it has one.
+        """
+        return Path(self._directory.name) / name
 
     def ports(self, name: str) -> tuple[int, int]:
         """

@@ -1,0 +1,254 @@
+"""
+All commands of the administration at the nodes of a real cluster, also while its Redis hangs, and at a server whose
+storage hangs. Commands that wait for each other's nodes, or for stores, are asked at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+from twisted.trial.unittest import SynchronousTestCase
+
+from dstwist.cli.admin import admin
+from dstwist.cli.admin_client import connect
+from dstwist.protocol.constants import EventAction, RpcAction, Topic
+from dstwist.protocol.message import Message
+from tests.e2e.nodes import Nodes
+from tests.e2e.raw import RawClient
+from tests.e2e.scenario import scratch_directory
+from tests.e2e.server import PATIENCE, Server
+from tests.e2e.test_streams import Reader
+
+#: Each command with the values that it is asked with; C{drain} comes last, and so is not here. C{--all} is asked too
+#: where there is C{all}.
+READS: dict[str, dict[str, Any]] = {
+    "status": {},
+    "cluster": {},
+    "clients": {},
+    "subscriptions": {"name": "news"},
+    "records": {"name": "car"},
+    "providers": {},
+    "patterns": {},
+    "bans": {},
+}
+CHANGES: dict[str, dict[str, Any]] = {
+    "kick": {"user": "nobody"},
+    "ban": {"user": "nobody"},
+    "unban": {"user": "somebody"},
+    "reload": {},
+    "log-level": {"level": "info"},
+    "check": {},
+}
+OF_NODES = ("clients", "subscriptions", "records", "providers", "patterns")
+
+#: How long answers of other nodes and of stores are waited for.
+NO_NODE, NO_STORE = "no answer within 8 s", "no answer within 5 s"
+
+#: How often a client hears an event of another while the commands wait.
+ROUNDS = 200
+
+
+class Operator:
+    """
+    Asks one server, with a thread for each question.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._pool = ThreadPoolExecutor(32)
+
+    def ask(self, name: str, **values: Any) -> Any:
+        """
+        The answer to one command.
+        """
+        client = connect(None, None, None, str(self._data), None)
+        return client.post(name, values) if name in CHANGES or name == "drain" else client.get(name, values)
+
+    def ask_everything(self) -> dict[str, Future[Any]]:
+        """
+        Begin all commands.
+        """
+        asked = {name: self._pool.submit(self.ask, name, **values) for name, values in {**READS, **CHANGES}.items()}
+        for name in OF_NODES:
+            asked[f"{name} --all"] = self._pool.submit(self.ask, name, all=True, **READS[name])
+        return asked
+
+    def trace(self, user: str) -> Iterator[Any]:
+        """
+        The rows of a trace.
+        """
+        return map(json.loads, connect(None, None, None, str(self._data), None).lines("trace", {"user": user}))
+
+    def close(self) -> None:
+        """
+        End the threads.
+        """
+        self._pool.shutdown()
+
+
+class AdminTestCase(SynchronousTestCase):
+    """
+    Clients and operators of real servers.
+    """
+
+    def operator(self, data: Path) -> Operator:
+        operator = Operator(data)
+        self.addCleanup(operator.close)
+        return operator
+
+    def client(self, server: Server, user: str) -> RawClient:
+        client = RawClient(server.port, "v4", user)
+        self.addCleanup(client.close)
+        return client
+
+    def subscribed(self, server: Server, user: str) -> RawClient:
+        client = self.client(server, user)
+        client.say(Message(Topic.EVENT, EventAction.SUBSCRIBE, names=("news",), correlation_id="1"))
+        client.hear()
+        return client
+
+    def serve_clients(self, server: Server, asked: dict[str, Future[Any]], waiting: set[str]) -> None:
+        """
+        Have clients hear each other while commands wait. None of C{waiting} may have ended by then.
+        """
+        with closing(self.subscribed(server, "reader")) as reader, closing(self.client(server, "writer")) as writer:
+            for number in range(ROUNDS):
+                data = b"%d" % number
+                writer.say(Message(Topic.EVENT, EventAction.EMIT, "news", data))
+                while all(message.data != data for message in reader.hear()):
+                    pass
+        self.assertEqual([name for name in waiting if asked[name].done()], [])
+
+    def answers(self, asked: dict[str, Future[Any]]) -> dict[str, Any]:
+        return {name: future.result(PATIENCE) for name, future in asked.items()}
+
+
+class ClusterTests(AdminTestCase):
+    """
+    Three nodes.
+    """
+
+    def setUp(self) -> None:
+        self.nodes = Nodes(with_data=True)
+        self.addCleanup(self.nodes.kill)
+        self.nodes.start()
+        self.operators = [self.operator(self.nodes.data_dir(name)) for name in ("ann", "bob", "cat")]
+        self.users = [self.subscribed(server, f"user{number}") for number, server in enumerate(self.nodes.servers)]
+        self.users[1].say(
+            Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="2"),
+            Message(Topic.EVENT, EventAction.LISTEN, "sport/.*"),
+        )
+        self.reader = Reader(self.nodes.servers[2], "/api/events/news")
+        self.addCleanup(self.reader.close)
+
+    def nodes_of(self, rows: list[Any]) -> list[str]:
+        """
+        The first letters of the nodes of rows.
+        """
+        return sorted(row["node"][0] for row in rows)
+
+    def test_commands(self) -> None:
+        """
+        All commands are answered. While the Redis hangs, each of them ends within its time-out and says which node or
+        store does not answer, and the server serves its clients meanwhile. When the Redis is back, all is well again.
+        """
+        assert isinstance(admin, click.Group)
+        self.assertEqual(set(admin.commands), {*READS, *CHANGES, "drain", "trace"})
+        self.fine(self.answers(self.operators[0].ask_everything()))
+        self.nodes.redis.pause()
+        asked = self.operators[0].ask_everything()
+        waiting = {"kick", "ban", "unban", "check", "records", *(f"{name} --all" for name in OF_NODES)}
+        self.serve_clients(self.nodes.servers[0], asked, waiting)
+        rows = self.operators[0].trace("user0")
+        self.assertEqual([next(rows).get(key) for key in ("tracing", "event")], ["user0", "connected"])
+        self.hanging(self.answers(asked))
+        self.not_well()
+        self.nodes.redis.resume()
+        self.wait_until_well()
+        self.fine(self.answers(self.operators[2].ask_everything()))
+        self.assertGreater(self.operators[2].ask("drain", seconds=1)["clients"], 0)
+        while self.reader.block():
+            pass
+
+    def fine(self, answers: dict[str, Any]) -> None:
+        """
+        All nodes have answered.
+        """
+        for name in OF_NODES[:2] + OF_NODES[3:]:
+            self.assertEqual(answers[f"{name} --all"]["missing"], {}, name)
+        self.assertEqual(self.nodes_of(answers["clients --all"]["clients"]), ["a", "b", "c", "c"])
+        self.assertEqual(self.nodes_of(answers["subscriptions --all"]["subscriptions"]), ["a", "b", "c", "c"])
+        self.assertEqual(self.nodes_of(answers["providers --all"]["providers"]), ["b"])
+        self.assertEqual(self.nodes_of(answers["patterns --all"]["patterns"]), ["b"])
+        for name in ("kick", "ban", "unban", "records --all"):
+            self.assertEqual(len(answers[name]["nodes"]), 2)
+            self.assertFalse(any("error" in answer for answer in answers[name]["nodes"].values()), name)
+        self.assertTrue(answers["check"]["fine"], answers["check"])
+        self.assertTrue(answers["status"]["ready"])
+        self.assertEqual([row["well"] for row in answers["cluster"]["members"]], [True] * 3)
+
+    def hanging(self, answers: dict[str, Any]) -> None:
+        """
+        The commands say what hangs.
+        """
+        for name in OF_NODES[:2] + OF_NODES[3:]:
+            self.assertEqual(list(answers[f"{name} --all"]["missing"].values()), [NO_NODE] * 2, name)
+        for name in ("kick", "ban", "unban", "records --all"):
+            self.assertEqual(list(answers[name]["nodes"].values()), [{"error": NO_NODE}] * 2, name)
+        for name in ("records", "records --all"):
+            self.assertEqual(answers[name]["storage"], {"error": NO_STORE})
+        results = {step["result"] for step in answers["check"]["steps"]}
+        self.assertFalse(answers["check"]["fine"])
+        self.assertEqual(results, {NO_STORE})
+
+    def not_well(self) -> None:
+        """
+        A node says of itself that it is not well, and of the others that it does not know.
+        """
+        answer = self.operators[0].ask("cluster")
+        self.assertEqual({row["node"][0]: row["well"] for row in answer["members"]}, {"a": False, "b": None, "c": None})
+
+    def wait_until_well(self) -> None:
+        ends = time.monotonic() + PATIENCE
+        while True:
+            members = [operator.ask("cluster")["members"] for operator in self.operators]
+            if all(len(rows) == 3 and all(row["well"] for row in rows) for rows in members):
+                return
+            self.assertLess(time.monotonic(), ends, members)
+            time.sleep(0.1)
+
+
+class HangingStorageTests(AdminTestCase):
+    """
+    A server without a cluster, whose storage hangs.
+    """
+
+    def test_commands(self) -> None:
+        """
+        Each command ends within its time-out and says that the storage does not answer.
+        """
+        config = scratch_directory() / "config.yml"
+        config.write_text('storage: {module: "tests.e2e.hanging_store:HangingStore"}\n')
+        # The paths of trial are too long for sockets.
+        data = scratch_directory() / "data"
+        server = Server(config=config, data_dir=data)
+        self.addCleanup(server.kill)
+        server.start()
+        operator = self.operator(data)
+        asked = operator.ask_everything()
+        self.assertIsInstance(asked.pop("cluster").exception(PATIENCE), SystemExit)
+        self.serve_clients(server, asked, {"check", "records", "records --all"})
+        answers = self.answers(asked)
+        for name in ("records", "records --all"):
+            self.assertEqual(answers[name]["storage"], {"error": NO_STORE})
+        self.assertFalse(answers["check"]["fine"])
+        self.assertIn(NO_STORE, {step["result"] for step in answers["check"]["steps"]})
+        server.stop()
+        self.assertEqual(server.take_trouble(), [])
