@@ -6,10 +6,12 @@ storage hangs. Commands that wait for each other's nodes, or for stores, are ask
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +50,14 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 OF_NODES = ("clients", "subscriptions", "records", "providers", "patterns")
 
-#: How long answers of other nodes and of stores are waited for.
-NO_NODE, NO_STORE = "no answer within 8 s", "no answer within 5 s"
+#: How the answers name nodes and stores that hang. The connection to a Redis may give up first.
+NO_NODE, NO_STORE = "no answer within 8 s", "no answer within 5 s|it did not answer for"
+
+#: Lines of the log about a storage that hangs.
+EXPECTED = re.compile("STORAGE_RETRIEVAL_TIMEOUT|CACHE_RETRIEVAL_TIMEOUT|RECORD_[A-Z]*_ERROR|PLUGIN_ERROR")
+
+#: The server itself waits for stores for a short time.
+HASTY = "\nrecord: {writeTimeout: 500, storageRetrievalTimeout: 500}\n"
 
 #: How often a client hears an event of another while the commands wait.
 ROUNDS = 200
@@ -64,21 +72,20 @@ class Operator:
         self._data = data
         self._pool = ThreadPoolExecutor(32)
 
-    def ask(self, name: str, **values: Any) -> Any:
+    def ask(self, command: str, /, **values: Any) -> Any:
         """
         The answer to one command.
         """
         client = connect(None, None, None, str(self._data), None)
-        return client.post(name, values) if name in CHANGES or name == "drain" else client.get(name, values)
+        return client.post(command, values) if command in {*CHANGES, "drain"} else client.get(command, values)
 
-    def ask_everything(self) -> dict[str, Future[Any]]:
+    def ask_everything(self, but: str = "") -> dict[str, Future[Any]]:
         """
-        Begin all commands.
+        Begin all commands, except one.
         """
-        asked = {name: self._pool.submit(self.ask, name, **values) for name, values in {**READS, **CHANGES}.items()}
-        for name in OF_NODES:
-            asked[f"{name} --all"] = self._pool.submit(self.ask, name, all=True, **READS[name])
-        return asked
+        commands = {name: (name, values) for name, values in {**READS, **CHANGES}.items() if name != but}
+        commands |= {f"{name} --all": (name, {**READS[name], "all": True}) for name in OF_NODES}
+        return {each: self._pool.submit(partial(self.ask, name, **values)) for each, (name, values) in commands.items()}
 
     def trace(self, user: str) -> Iterator[Any]:
         """
@@ -126,6 +133,16 @@ class AdminTestCase(SynchronousTestCase):
                     pass
         self.assertEqual([name for name in waiting if asked[name].done()], [])
 
+    def storage_hangs(self, answers: dict[str, Any]) -> None:
+        """
+        The commands that read the storage have said that it does not answer.
+        """
+        for name in ("records", "records --all"):
+            self.assertRegex(answers[name]["storage"]["error"], NO_STORE)
+        self.assertFalse(answers["check"]["fine"])
+        (result,) = [step["result"] for step in answers["check"]["steps"] if step["place"] == "storage"]
+        self.assertRegex(result, NO_STORE)
+
     def answers(self, asked: dict[str, Future[Any]]) -> dict[str, Any]:
         return {name: future.result(PATIENCE) for name, future in asked.items()}
 
@@ -136,7 +153,7 @@ class ClusterTests(AdminTestCase):
     """
 
     def setUp(self) -> None:
-        self.nodes = Nodes(with_data=True)
+        self.nodes = Nodes(with_data=True, more=HASTY)
         self.addCleanup(self.nodes.kill)
         self.nodes.start()
         self.operators = [self.operator(self.nodes.data_dir(name)) for name in ("ann", "bob", "cat")]
@@ -161,6 +178,7 @@ class ClusterTests(AdminTestCase):
         """
         assert isinstance(admin, click.Group)
         self.assertEqual(set(admin.commands), {*READS, *CHANGES, "drain", "trace"})
+        self.wait_until_well()
         self.fine(self.answers(self.operators[0].ask_everything()))
         self.nodes.redis.pause()
         asked = self.operators[0].ask_everything()
@@ -202,11 +220,7 @@ class ClusterTests(AdminTestCase):
             self.assertEqual(list(answers[f"{name} --all"]["missing"].values()), [NO_NODE] * 2, name)
         for name in ("kick", "ban", "unban", "records --all"):
             self.assertEqual(list(answers[name]["nodes"].values()), [{"error": NO_NODE}] * 2, name)
-        for name in ("records", "records --all"):
-            self.assertEqual(answers[name]["storage"], {"error": NO_STORE})
-        results = {step["result"] for step in answers["check"]["steps"]}
-        self.assertFalse(answers["check"]["fine"])
-        self.assertEqual(results, {NO_STORE})
+        self.storage_hangs(answers)
 
     def not_well(self) -> None:
         """
@@ -235,20 +249,16 @@ class HangingStorageTests(AdminTestCase):
         Each command ends within its time-out and says that the storage does not answer.
         """
         config = scratch_directory() / "config.yml"
-        config.write_text('storage: {module: "tests.e2e.hanging_store:HangingStore"}\n')
+        config.write_text(f'storage: {{module: "tests.e2e.hanging_store:HangingStore"}}{HASTY}')
         # The paths of trial are too long for sockets.
         data = scratch_directory() / "data"
         server = Server(config=config, data_dir=data)
         self.addCleanup(server.kill)
         server.start()
         operator = self.operator(data)
-        asked = operator.ask_everything()
-        self.assertIsInstance(asked.pop("cluster").exception(PATIENCE), SystemExit)
+        asked = operator.ask_everything(but="cluster")
         self.serve_clients(server, asked, {"check", "records", "records --all"})
         answers = self.answers(asked)
-        for name in ("records", "records --all"):
-            self.assertEqual(answers[name]["storage"], {"error": NO_STORE})
-        self.assertFalse(answers["check"]["fine"])
-        self.assertIn(NO_STORE, {step["result"] for step in answers["check"]["steps"]})
+        self.storage_hangs(answers)
         server.stop()
-        self.assertEqual(server.take_trouble(), [])
+        self.assertEqual(server.take_trouble(EXPECTED), [])
