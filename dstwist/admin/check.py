@@ -1,9 +1,10 @@
-"""
+r"""
 The command C{check}: whether a record that is written here is what all nodes and the stores have.
 
 ::
 
     write 1 --> read here, in the stores, at each other node --> write 2 --> the same --> delete --> read in the arbiter
+        \--- it fails --> read in the arbiter: does it hang? --> delete ...
 
 =================  =====================================================================================================
 problem            meaning
@@ -123,8 +124,11 @@ class _Run:
         @return: whether the record was written.
         """
         data = {"check": self.name, "round": number}
-        records = self._parts.records
+        records, tiers = self._parts.records, self._parts.tiers
+        arbiter, tier = tiers.arbiter(self.name)
         if not await self._step(f"write {number}", _HERE, lambda: records.set(self.name, data), _done):
+            # The error of a write does not tell a store that hangs from one that fails.
+            await self._step(f"read {number}", tier, lambda: arbiter.get(self.name), _done)
             return False
         before = self._version
 
@@ -138,8 +142,6 @@ class _Run:
         if self._version < 0:
             return True
         expected = self._version
-        tiers = self._parts.tiers
-        arbiter, tier = tiers.arbiter(self.name)
 
         def judge_arbiter(record: Any) -> str:
             if record is None:

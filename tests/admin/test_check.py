@@ -118,6 +118,7 @@ class CheckTests(AdminTestCase):
         value = self.check(4 * STEP_TIMEOUT)
         self.assertFalse(value["fine"])
         self.assertNotEqual(self.results(value)["write 1, this node"], "ok")
+        self.assertEqual(self.results(value)["read 1, storage"], f"no answer within {STEP_TIMEOUT:g} s")
         self.assertNotEqual(self.results(value)["delete, this node"], "ok")
         self.assertTrue(all(step["seconds"] <= STEP_TIMEOUT + 0.1 for step in value["steps"]), value)
 

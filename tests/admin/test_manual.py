@@ -67,10 +67,7 @@ class ManualTests(AdminTestCase):
         written = {name: (method, tuple(re.findall("``([a-z]+)``", names))) for name, method, names in rows}
         table = self.reactor.unixServers[-1][1].resource.table
         routes = [route for routes in table._paths.values() for route in routes]
-        made = {
-            route.path[1:]: (next(iter(route.methods)), route.handler._command.parameters)  # type: ignore[attr-defined]
-            for route in routes
-        }
+        made = {route.path[1:]: (next(iter(route.methods)), route.handler._command.parameters) for route in routes}
         self.assertEqual(written, made)
 
     def test_settings(self) -> None:
