@@ -137,7 +137,8 @@ class TlsTransport(TLSMemoryBIOProtocol):
         sent = 0
         try:
             while sent < size:
-                sent += encrypt(data if size <= _RECORD_BYTES else data[sent : sent + _RECORD_BYTES])
+                # It takes less than a record if the client asked for small ones (max_fragment_length).
+                sent += encrypt(data[sent : sent + _RECORD_BYTES])
         except WantReadError:
             # OpenSSL has to hear from the client before it encrypts more.
             self._flush(sent)

@@ -231,6 +231,16 @@ class SendingTests(ConnectedCase):
         self.server.write(b"direct again")
         self.assertEqual(self.received(), b"direct again")
 
+    def test_small_records(self) -> None:
+        """
+        All data arrive once if OpenSSL takes only a part of a record at a time, as for clients that ask for small ones.
+        """
+        original = self.server._tlsConnection.send
+        self.patch(self.server._tlsConnection, "send", lambda data: original(data[:512]))
+        for data in (bytes(range(256)) * 5, bytes(range(250)) * 100):
+            self.server.write(data)
+            self.assertEqual(self.received(), data)
+
     def test_before_the_handshake(self) -> None:
         """
         Data that are written before the handshake leave after it.
