@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -109,17 +109,19 @@ def merged(name: str, answers: Mapping[str, Mapping[str, Any]], size: int) -> di
     """
     One page of the pages of several nodes, each with its keys. C{missing} has the errors of nodes without a page.
     """
-    pages: list[list[tuple[Key, dict[str, Any], str]]] = []
-    total, is_more = 0, False
+    pages: list[Iterator[tuple[Key, dict[str, Any], str]]] = []
+    count = total = 0
+    is_more = False
     missing: dict[str, str] = {}
     for node, answer in answers.items():
         if not answer.keys() >= {name, "total", "next", "keys"}:
             missing[node] = str(answer.get("error", "its answer cannot be read"))
             continue
-        pages.append([(tuple(key), row, node) for key, row in zip(answer["keys"], answer[name], strict=True)])
+        pages.append(_keyed(node, answer["keys"], answer[name]))
+        count += len(answer[name])
         total += answer["total"]
         is_more = is_more or answer["next"] is not None
-    is_more = is_more or sum(map(len, pages)) > size
+    is_more = is_more or count > size
     # They are in order, so the rows behind the page are not looked at.
     page = list(islice(heapq.merge(*pages, key=lambda row: row[0]), size))
     return {
@@ -128,6 +130,13 @@ def merged(name: str, answers: Mapping[str, Mapping[str, Any]], size: int) -> di
         "next": _next(page[-1][0]) if is_more and page else None,
         "missing": missing,
     }
+
+
+def _keyed(
+    node: str, keys: Iterable[Iterable[Any]], rows: Iterable[dict[str, Any]]
+) -> Iterator[tuple[Key, dict[str, Any], str]]:
+    for key, row in zip(keys, rows, strict=True):
+        yield tuple(key), row, node
 
 
 def _order(entry: tuple[Key, int, Any]) -> tuple[Key, int]:
