@@ -193,6 +193,8 @@ class Actor:
         self._trace(f"disconnected: {reason.getErrorMessage()}")
         if wire.is_ready:
             self.book.go(self.user)
+            # Its user may have another connection, so the node of the user's last login does not tell.
+            self.book.left.add(self.user)
         if not wire.left and not self._ended and self.node not in self.cluster.down:
             self.book.complain(f"{self.name} was disconnected from {self.node}: {reason.getErrorMessage()}")
         if wire is self._connection:
