@@ -11,7 +11,7 @@ _UNUSUAL = re.compile(r"[^\t\r\n -~]|\r(?!\n)|(?<!\r)\n")
 
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 _ORIGIN = re.compile(r"https?://[\w.-]+(?::[0-9]{1,4})?", re.ASCII)
-_TARGET = re.compile(r"/(?:[^/#][^#]*)?")
+_TARGET = re.compile(r"/(?:[^/#\s][^#\s]*)?")
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 #: The extensions that browsers and the C{ws} package of Node.js offer. The server takes none.
@@ -36,7 +36,10 @@ class Head:
         request, *lines = text.split("\r\n")
         headers: dict[str, str] = {}
         for line in lines:
-            name, _, value = line.partition(":")
+            name, colon, value = line.partition(":")
+            if not colon:
+                # No header. Autobahn takes no notice of it either.
+                continue
             name = name.lower()
             headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
         self.headers = headers
@@ -66,7 +69,7 @@ class Head:
             and not self._is_repeated
             and get("sec-websocket-version") == "13"
             and get("upgrade", "").lower() == "websocket"
-            and "upgrade" in get("connection", "").lower().replace(",", " ").split()
+            and "upgrade" in map(str.strip, get("connection", "").lower().split(","))
             and get("sec-websocket-extensions") in _OFFERS
             and "sec-websocket-protocol" not in self.headers
             and _TARGET.fullmatch(target)
