@@ -58,6 +58,7 @@ class ClientHandshake:
         "_before_login",
         "_connection",
         "_greeting",
+        "_is_paused",
         "_request",
         "_link",
         "_opened_at",
@@ -83,6 +84,8 @@ class ClientHandshake:
         self._waiting: list[Message | Malformed | bytes | str] = []
         self._greeting: IDelayedCall | None = None
         self._attempt: LoginAttempt | None = None
+        # Nothing is read while a login waits for its decision.
+        self._is_paused = False
 
     def open(self) -> None:
         """
@@ -247,11 +250,14 @@ class ClientHandshake:
     def _login(self, message: Message | Malformed) -> None:
         assert isinstance(message, Message) and isinstance(message.data, bytes)
         self._state = State.DECIDING
-        self._connection.pause()
         attempt = self._context.logins.begin(self._request, message.data)
         decision = attempt.decision.addCallback(self._decided)
         # First, since the login may be decided already.
         self._attempt = attempt
+        if self._state is State.DECIDING:
+            # Most logins are decided by now. To pause reading and to resume it takes two system calls.
+            self._is_paused = True
+            self._connection.pause()
         decision.addErrback(self._broken).addBoth(self._forget, attempt)
 
     def _decided(self, decision: LoginDecision) -> None:
@@ -263,9 +269,12 @@ class ClientHandshake:
         else:
             self._state = State.LOGIN
             self._refuse(decision)
-        self._connection.resume()
-        waiting, self._waiting = self._waiting, []
-        self._take(deque(waiting))
+        if self._is_paused:
+            self._is_paused = False
+            self._connection.resume()
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._take(deque(waiting))
 
     def _accept(self, decision: LoginDecision) -> None:
         assert decision.login is not None
