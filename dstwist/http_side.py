@@ -105,6 +105,7 @@ class HttpSide:
                 not_ready,
                 [*routes, *(route for api in apis for route in api.routes)],
                 parts.node,
+                admission.bans,
             )
             factory = SharedPortFactory(
                 {path.encode("utf-8"): factory for path, factory in web_sockets.items()},

@@ -77,13 +77,13 @@ class Admission:
     The connection slots of one server.
 
     @param files: how many connections there may be if the settings do not say.
-    @param bans: the addresses that are refused.
+    @ivar bans: the addresses that are refused.
     """
 
     def __init__(
         self, settings: LimitSettings, clock: IReactorTime, files: int | None = None, bans: Bans | None = None
     ) -> None:
-        self._bans = bans if bans is not None else Bans(clock.seconds)
+        self.bans = bans if bans is not None else Bans(clock.seconds)
         self._settings = settings
         self._most = settings.max_connections or files
         self._total = 0
@@ -121,7 +121,7 @@ class Admission:
 
         @return: why it is refused, and not counted; C{None} if it is not refused.
         """
-        banned = self._bans.check_address(key)
+        banned = self.bans.check_address(key)
         if banned is not None:
             return banned
         settings = self._settings

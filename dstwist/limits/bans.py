@@ -28,6 +28,12 @@ class BanTable:
         self._most = most
         self._ends: dict[str, float] = {}
 
+    def __bool__(self) -> bool:
+        """
+        Whether there may be bans: some of them may have ended.
+        """
+        return bool(self._ends)
+
     def __contains__(self, name: str) -> bool:
         # Nearly always there are none.
         if not self._ends:

@@ -1,5 +1,7 @@
 """
-HTTP on the shared port (C{operations.md} section 1): two checks, and the routes of the node.
+HTTP on the shared port (C{operations.md} section 1): two checks, and the routes of the node. An address that is banned
+gets 429 for each request. The port checks only the first request of a connection, but a connection may be older than
+the ban, and a proxy sends the requests of many clients on one connection.
 
 =================  =====================================================================================================
 C{healthCheckPath} 200 while the process serves its port: a server that does not answer has to be restarted
@@ -20,6 +22,9 @@ from zope.interface import implementer
 
 from dstwist.config.http_server import HttpSettings
 from dstwist.interfaces import HttpAnswer, HttpRequest, IHttpHandler, Route
+from dstwist.limits.addresses import key_of
+from dstwist.limits.bans import Bans
+from dstwist.limits.exceeded import log_refusal
 from dstwist.transports.forwarded import Proxies
 from dstwist.transports.http_routes import NOT_FOUND, Routes, parts_of, send
 from dstwist.transports.origins import METHODS, PREFLIGHT, Origins, Refusal, check_preflight
@@ -37,6 +42,7 @@ class Root(Routes):
     The answers are those of the Node server, down to the two line breaks after each text.
 
     @param not_ready: gives the reason why the server is not ready, or C{None} if it is.
+    @param bans: the addresses that are refused; C{None}: there are none.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class Root(Routes):
         not_ready: Callable[[], str | None] = lambda: None,
         routes: Iterable[Route] = (),
         node: str = "",
+        bans: Bans | None = None,
     ) -> None:
         settings = settings or HttpSettings()
         checks = [
@@ -55,8 +62,12 @@ class Root(Routes):
         ]
         super().__init__([*checks, *routes], Proxies(settings.trusted_proxies), node)
         self._origins = origins or Origins(settings)
+        self._bans = bans
 
     def render(self, request: Request) -> Any:
+        banned = self._check_ban(request)
+        if banned is not None:
+            return send(request, banned)
         route = self.table.find(*parts_of(request))
         refusal = self._check_origin(request)
         if refusal is not None and (route is None or route.checks_origin):
@@ -71,6 +82,9 @@ class Root(Routes):
         return send(request, NOT_FOUND)
 
     def too_large(self, request: Request) -> HttpAnswer:
+        banned = self._check_ban(request)
+        if banned is not None:
+            return banned
         refusal = self._check_origin(request)
         answer = super().too_large(request) if refusal is None else HttpAnswer.text(refusal.status, refusal.text)
         headers = {
@@ -79,6 +93,21 @@ class Root(Routes):
             for value in values
         }
         return HttpAnswer(answer.status, answer.body, answer.content_type, headers)
+
+    def _check_ban(self, request: Request) -> HttpAnswer | None:
+        """
+        The answer to a client whose address is banned.
+        """
+        # Nearly always there are no bans.
+        if self._bans is None or not self._bans.addresses:
+            return None
+        address = self.address(request)
+        key = key_of(address)
+        exceeded = None if key is None else self._bans.check_address(key)
+        if exceeded is None:
+            return None
+        log_refusal(exceeded, {"client": address, "address": address, "node": self.node})
+        return HttpAnswer.text(429, exceeded.text)
 
     def _check_origin(self, request: Request) -> Refusal | None:
         """

@@ -94,7 +94,7 @@ class Routes(Resource):
         super().__init__()
         self.table = Table(routes)
         self._proxies = proxies if proxies is not None else Proxies(())
-        self._node = node
+        self.node = node
         self.under_way: dict[_Exchange, None] = {}
         self.refusal: HttpAnswer | None = None
         self._drained: list[Deferred[None]] = []
@@ -133,9 +133,18 @@ class Routes(Resource):
         }
         transport: Any = request.transport
         content: Any = request.content
-        address = self._proxies.client(address_of(transport), headers.get("x-forwarded-for"))
-        client = HandshakeData(address, headers, target, peer_certificate(transport), shown(path), 0, self._node)
+        certificate = peer_certificate(transport)
+        client = HandshakeData(self.address(request), headers, target, certificate, shown(path), 0, self.node)
         return HttpRequest(method, target, path, target[len(path) + 1 :], headers, content.read(), client)
+
+    def address(self, request: Request) -> str:
+        """
+        The address of the client.
+        """
+        forwarded = request.requestHeaders.getRawHeaders(b"x-forwarded-for")
+        return self._proxies.client(
+            address_of(request.transport), None if forwarded is None else b",".join(forwarded).decode("latin-1")
+        )
 
     def too_large(self, request: Request) -> HttpAnswer:
         """

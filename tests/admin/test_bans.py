@@ -89,6 +89,41 @@ class BanTests(AdminTestCase):
         self.assertEqual(client.closed, (1008, BANNED))
         self.assertEqual(MemoryClient(node, "v4").status, 429)
 
+    def test_proxy(self) -> None:
+        """
+        On a kept connection of a proxy each request from a banned address is refused; others are served.
+        """
+        node = self.started(httpServer={"options": {"trustedProxies": ["192.0.2.1"]}})
+        proxy = Program(node.factory, "192.0.2.1")
+
+        def status(address: str, method: str = "GET") -> int:
+            headers = ("Content-Type: application/json", f"X-Forwarded-For: {address}")
+            body = b'{"body": [{"topic": "presence", "action": "query"}]}' if method == "POST" else None
+            proxy.send("/health-check" if body is None else "/api", body, method, headers)
+            self.reactor.pump([0] * 3)
+            (answer,) = proxy.answers()
+            return answer.status
+
+        self.assertEqual([status("198.51.100.1"), status("198.51.100.2")], [200, 200])
+        self.post("ban", address="198.51.100.1")
+        self.assertEqual([status("198.51.100.1"), status("198.51.100.1", "POST")], [429, 429])
+        self.assertIn("LIMIT_EXCEEDED | ban: 198.51.100.1 refused: This address is banned.", self.lines.last("warn"))
+        self.assertEqual([status("198.51.100.2"), status("198.51.100.2", "POST")], [200, 200])
+        self.post("unban", address="198.51.100.1")
+        self.assertEqual(status("198.51.100.1", "POST"), 200)
+
+    def test_kept_connection(self) -> None:
+        """
+        A client without a proxy is refused on the connection that it has.
+        """
+        node = self.started()
+        program = Program(node.factory, "192.0.2.1")
+        for expected in (200, 429):
+            program.send("/health-check", method="GET")
+            (answer,) = program.answers()
+            self.assertEqual(answer.status, expected)
+            self.post("ban", address="192.0.2.1")
+
     def test_end(self) -> None:
         """
         A ban ends with its time, or with C{unban}.

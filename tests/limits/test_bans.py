@@ -33,6 +33,16 @@ class BanTests(SynchronousTestCase):
         self.assertIn("b", self.table)
         self.assertEqual(self.table.left(), {"b": None})
 
+    def test_any(self) -> None:
+        """
+        It is cheap to find that there is no ban.
+        """
+        self.assertFalse(self.table)
+        self.table.add("a", None)
+        self.assertTrue(self.table)
+        self.table.discard("a")
+        self.assertFalse(self.table)
+
     def test_end(self) -> None:
         """
         A ban can be ended, once.

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.logger import LogLevel, capturedLogs
 
 from dstwist.config.http_server import HttpSettings
+from dstwist.limits.bans import Bans
 from dstwist.transports.http import Root
 from dstwist.transports.origins import Origins
 from tests.transports.http_helpers import LIMIT, NOT_FOUND, HttpTestCase
@@ -67,6 +68,22 @@ class RootTests(HttpTestCase):
         self.assertEqual([self.ask("GET", path).status for path in ("/up", "/ready")], [503, 404])
         self.http.resource = Root(HttpSettings(health_check_path="/ready"), not_ready=lambda: "no")
         self.assertEqual(self.ask("GET", "/ready").status, 200)
+
+    def test_banned_address(self) -> None:
+        """
+        A banned address gets 429 for each request, health checks and bodies that are too large included.
+        """
+        bans = Bans(self.reactor.seconds)
+        self.http.resource = Root(bans=bans)
+        address = self.transport.getPeer().host
+        bans.addresses.add("192.0.2.77", None)
+        self.assertEqual(self.ask("GET", "/health-check").status, 200)
+        bans.addresses.add(address, None)
+        for method, target in (("GET", "/health-check"), ("OPTIONS", "/x"), ("POST", "/api"), ("PUT", "/")):
+            answer = self.ask(method, target)
+            self.assertEqual((answer.status, answer.body), (429, b"This address is banned.\r\n\r\n"))
+        (answer,) = self.answers(b"POST /api HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (LIMIT + 1))
+        self.assertEqual(answer.status, 429)
 
     def test_not_found(self) -> None:
         """
