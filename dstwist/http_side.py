@@ -21,6 +21,7 @@ from zope.interface import implementer
 from dstwist.config.endpoints import HttpEndpoint
 from dstwist.config.settings import Settings
 from dstwist.endpoints import configured_endpoint
+from dstwist.http_api.document import Template
 from dstwist.http_api.handlers import ApiParts, HttpApi
 from dstwist.interfaces import HttpAnswer, Route
 from dstwist.limits.admission import Admission
@@ -88,6 +89,7 @@ class HttpSide:
         self._roots: list[Root] = []
         self._factories: list[SharedPortFactory] = []
         origins = Origins(settings.http)
+        template = Template()
 
         def serve(
             port: int | None, web_sockets: Mapping[str, IProtocolFactory], routes: Iterable[Route]
@@ -95,7 +97,7 @@ class HttpSide:
             apis: list[HttpApi | StreamApi] = []
             for api in settings.http_apis:
                 if api.port == port:
-                    requests = HttpApi(api, parts)
+                    requests = HttpApi(api, parts, template)
                     apis.append(requests)
                     if api.enable_streams:
                         apis.append(StreamApi(api, parts, streams, outgoing, requests.decide))

@@ -41,7 +41,7 @@ from dstwist.http_api.batch import Batch, BatchRequester
 from dstwist.http_api.batches import Batches
 from dstwist.http_api.body import TOO_MUCH, BadRequest, charset_of, read_body
 from dstwist.http_api.charges import Charge, Charges
-from dstwist.http_api.document import make_document
+from dstwist.http_api.document import Template
 from dstwist.http_api.envelope import Envelope, open_envelope
 from dstwist.http_api.items import BadItem, parse_item
 from dstwist.http_api.rates import RequestRates
@@ -96,20 +96,21 @@ class HttpApi:
     """
     One endpoint of the API.
 
+    @param template: makes the description of the endpoint.
     @ivar routes: its paths.
     """
 
-    def __init__(self, settings: HttpEndpoint, parts: ApiParts) -> None:
+    def __init__(self, settings: HttpEndpoint, parts: ApiParts, template: Template) -> None:
         self._settings = settings
         self._parts = parts
         self._turns = Turns.of(parts.clock)
         self._results = Results(settings.error_event_format == "name")
         self._deadlines: Deadlines[Batch] = Deadlines(settings.request_timeout, parts.clock, self._too_late)
-        self.routes = self._routes()
+        self.routes = self._routes(template.make_document(settings))
 
-    def _routes(self) -> list[Route]:
+    def _routes(self, document: bytes) -> list[Route]:
         settings = self._settings
-        description = HttpAnswer(200, make_document(settings), "application/json; charset=utf-8")
+        description = HttpAnswer(200, document, "application/json; charset=utf-8")
         routes = [
             Route(_POST, settings.post_path, self._handler(self._post), is_prefix=True),
             Route(_GET, settings.get_path, _Handler(self._refuse_get), is_prefix=True),

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.endpoints import HttpEndpoint
-from dstwist.http_api.document import make_document
+from dstwist.http_api.document import Template
 from dstwist.http_api.items import parse_item
 
 
@@ -20,7 +20,7 @@ class DocumentTests(SynchronousTestCase):
     """
 
     def make(self, **settings: Any) -> Any:
-        return json.loads(make_document(HttpEndpoint(**settings)))
+        return json.loads(Template().make_document(HttpEndpoint(**settings)))
 
     def test_paths(self) -> None:
         """
@@ -45,11 +45,20 @@ class DocumentTests(SynchronousTestCase):
         self.assertNotIn("maxItems", request["properties"]["body"])
         self.assertIn("authData", request["properties"])
 
+    def test_several_endpoints(self) -> None:
+        """
+        The options of an endpoint are not in the document of the next one.
+        """
+        template = Template()
+        expected = template.make_document(HttpEndpoint())
+        template.make_document(HttpEndpoint(post_path="/x", max_batch_length=5, allow_auth_data=False))
+        self.assertEqual(template.make_document(HttpEndpoint()), expected)
+
     def test_references(self) -> None:
         """
         Everything that it refers to is in it.
         """
-        text = make_document(HttpEndpoint()).decode()
+        text = Template().make_document(HttpEndpoint()).decode()
         schemas = json.loads(text)["components"]["schemas"]
         for reference in text.split('"#/components/schemas/')[1:]:
             self.assertIn(reference.partition('"')[0], schemas)
