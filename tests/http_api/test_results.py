@@ -71,6 +71,15 @@ class ResultTests(SynchronousTestCase):
                     else:
                         self.assertEqual(expected, (action.name, None) if by_name else (action, action.name))
 
+    def test_denied(self) -> None:
+        """
+        The action that is not permitted is a number, also if errors have only names.
+        """
+        answer = Message(Topic.RECORD, RecordAction.MESSAGE_DENIED, "r", is_error=True)
+        for by_name, event in ((False, 115), (True, "MESSAGE_DENIED")):
+            _, result = self.result(READ, answer, by_name)
+            self.assertEqual((result["errorEvent"], result["action"]), (event, 3))
+
     def test_names(self) -> None:
         """
         An error has the name of its request, in the text or beside it; of several, all of them.
