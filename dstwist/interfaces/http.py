@@ -92,9 +92,11 @@ class IStreamWriter(Interface):
         Send C{data}. Does nothing once the stream has ended. Never calls back.
         """
 
-    def close() -> None:
+    def close(keeps_connection: bool = True) -> None:
         """
         End the answer when everything has been sent.
+
+        @param keeps_connection: whether the client may send further requests on this connection.
         """
 
     def discard() -> bool:

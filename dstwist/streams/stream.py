@@ -275,12 +275,16 @@ class Stream(Requester):
 
     def end(self) -> None:
         """
-        The server sends the client away: end the stream as if the connection were lost. The client may come back.
+        The server sends the client away: end the stream as if the connection were lost. The client may come back. Its
+        connection is closed: on the same connection, it would not come to another server behind a load balancer.
         """
         self._error = b""
-        self.close("sent away")
+        self._close("sent away", keeps_connection=False)
 
     def close(self, reason: str) -> None:
+        self._close(reason)
+
+    def _close(self, reason: str, keeps_connection: bool = True) -> None:
         if self.closed:
             return
         self._drop()
@@ -291,5 +295,5 @@ class Stream(Requester):
         if writer is not None:
             if error:
                 writer.write(error_event(error))
-            writer.close()
+            writer.close(keeps_connection)
         self._opened()

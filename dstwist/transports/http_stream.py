@@ -94,10 +94,13 @@ class StreamWriter:
     def abort(self) -> None:
         self._channel.transport.abortConnection()
 
-    def close(self) -> None:
+    def close(self, keeps_connection: bool = True) -> None:
         self._callbacks.clear()
         if self._over:
             return
+        if not keeps_connection:
+            # twisted.web closes the connection behind the answer, as if the client had asked for that.
+            self._channel.persistent = False
         self._closing = True
         if not self._queue:
             self._finish()
@@ -114,7 +117,7 @@ class StreamWriter:
         """
         if not self._over and not self._closing:
             self._tell()
-            self.close()
+            self.close(keeps_connection=False)
 
     def lost(self) -> None:
         """

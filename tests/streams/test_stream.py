@@ -130,7 +130,8 @@ class EndTests(StreamTestCase):
 
     def test_drain(self) -> None:
         """
-        A drain sends the clients of streams away, too, and no new ones begin.
+        A drain sends the clients of streams away, too, and no new ones begin. The connections are closed: behind a load
+        balancer, the clients come to another server on new ones.
         """
         readers = self.both()
         self.node.drain.begin(1)
@@ -138,7 +139,7 @@ class EndTests(StreamTestCase):
         for _ in range(11):
             self.turn(0.1)
         for reader in readers:
-            self.assertEqual((reader.read(), reader.ended), ([], True))
+            self.assertEqual((reader.read(), reader.ended, reader.transport.disconnecting), ([], True, True))
         self.assert_nothing_left()
 
     def test_heartbeats(self) -> None:

@@ -104,6 +104,17 @@ class StreamTests(HttpTestCase):
         self.connection.connectionLost()
         self.assertEqual(self.ends, ["gone"])
 
+    def test_close_connection(self) -> None:
+        """
+        The handler may close the connection with the stream, when the client has taken everything.
+        """
+        writer = self.fill()
+        writer.write(b"last")
+        writer.close(keeps_connection=False)
+        self.assertFalse(self.transport.disconnecting)
+        self.assertTrue(self.read().endswith(b"4\r\nlast\r\n0\r\n\r\n"))
+        self.assertTrue(self.transport.disconnecting)
+
     def test_old_clients(self) -> None:
         """
         A client of HTTP/1.0 gets the data as they are, and the end of the connection as their end.
