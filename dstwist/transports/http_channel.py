@@ -158,6 +158,14 @@ class Channel(HTTPChannel):
         # twisted.web reads on while it answers, and would queue answers without end for a client that does not read.
         self.transport.pauseProducing()
 
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        # twisted.web would read on only behind the answer, and not notice that the client of a stream goes. Reading
+        # stays paused while the client does not take the answer, or has sent many requests ahead.
+        ahead = sum(map(len, self._dataBuffer))
+        if self._handlingRequest and not self._waitingForTransport and ahead <= self._optimisticEagerReadSize:
+            self.transport.resumeProducing()
+
     def headerReceived(self, line: bytes) -> bool:
         # int() fails on more than some thousand digits; twisted.web answers 400 to a value that is no number.
         if len(line) > 100 and line[:15].lower() == b"content-length:":

@@ -115,6 +115,19 @@ class StreamTests(HttpTestCase):
         self.assertTrue(self.read().endswith(b"4\r\nlast\r\n0\r\n\r\n"))
         self.assertTrue(self.transport.disconnecting)
 
+    def test_reading(self) -> None:
+        """
+        The server reads on when a slow client has taken everything, so that it notices when the client goes. It does
+        not if the client has sent many requests ahead.
+        """
+        for ahead, state in ((b"", "producing"), (b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 1000, "paused")):
+            self.connect()
+            self.fill()
+            self.assertEqual(self.transport.producerState, "paused")
+            self.connection.dataReceived(ahead)
+            self.read()
+            self.assertEqual(self.transport.producerState, state)
+
     def test_old_clients(self) -> None:
         """
         A client of HTTP/1.0 gets the data as they are, and the end of the connection as their end.
