@@ -55,6 +55,64 @@ class HttpTestCase(Scenario):
         return data
 
 
+class RawTests(HttpTestCase):
+    """
+    Bytes on a connection.
+    """
+
+    def exchange(
+        self, request: bytes, connection: socket.socket | None = None
+    ) -> tuple[bytes, dict[bytes, bytes], bytes]:
+        """
+        Status line, headers and body of the answer.
+        """
+        connection = connection or self.connect(self.server())
+        connection.sendall(request)
+        data = self.answers(connection, 1)
+        head, _, body = data.partition(b"\r\n\r\n")
+        line, *headers = head.split(b"\r\n")
+        return line, dict(header.split(b": ", 1) for header in headers), body
+
+    def test_example(self) -> None:
+        """
+        The raw exchange of the specification (C{operations.md} section 1.17, example 26). The answer of the Node server
+        has the same bytes in one chunk; here it has its length.
+        """
+        line, headers, body = self.exchange(
+            b"POST /api HTTP/1.1\r\nHost: localhost:6020\r\n"
+            b"Content-Type: application/json\r\nContent-Length: 61\r\n\r\n"
+            b'{"body":[{"topic":"event","action":"emit","eventName":"e1"}]}'
+        )
+        self.assertEqual(line, b"HTTP/1.1 200 OK")
+        self.assertEqual(body, b'{"result":"SUCCESS","body":[{"success":true}]}\r\n\r\n')
+        self.assertEqual(len(body), 0x32)
+        expected = {
+            b"Access-Control-Allow-Origin": b"*",
+            b"Content-Type": b"application/json; charset=utf-8",
+            b"Content-Length": b"50",
+        }
+        self.assertEqual({name: headers.get(name) for name in expected}, expected)
+        self.assertIn(b"Date", headers)
+        self.assertNotIn(b"Transfer-Encoding", headers)
+
+    def test_chunks(self) -> None:
+        """
+        A body may come in chunks, in any pieces. The connection stays open for the next request.
+        """
+        connection = self.connect(self.server())
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        body = ITEM % (self.name("e").encode(), 1)
+        head = b"POST /api HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for size in (1, 7, len(body)):
+            pieces = [body[place : place + size] for place in range(0, len(body), size)]
+            chunks = b"".join(b"%x;a=b\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+            for sent in (head + chunks[:10], chunks[10:-9]):
+                connection.sendall(sent)
+            line, _, answer = self.exchange(chunks[-9:], connection)
+            self.assertEqual((line, answer[-4:]), (b"HTTP/1.1 200 OK", b"\r\n\r\n"))
+            self.assertEqual(json.loads(answer), {"result": "SUCCESS", "body": [{"success": True}]})
+
+
 class ClientTests(HttpTestCase):
     """
     Programs and clients see the same.
