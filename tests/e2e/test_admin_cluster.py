@@ -26,7 +26,7 @@ from tests.e2e.nodes import Nodes
 from tests.e2e.raw import RawClient
 from tests.e2e.scenario import scratch_directory
 from tests.e2e.server import PATIENCE, Server
-from tests.e2e.test_streams import Reader
+from tests.e2e.stream_readers import Reader
 
 #: Each command with the values that it is asked with; C{drain} comes last, and so is not here. C{--all} is asked too
 #: where there is C{all}.
@@ -162,7 +162,7 @@ class ClusterTests(AdminTestCase):
             Message(Topic.RPC, RpcAction.PROVIDE, names=("add",), correlation_id="2"),
             Message(Topic.EVENT, EventAction.LISTEN, "sport/.*"),
         )
-        self.reader = Reader(self.nodes.servers[2], "/api/events/news")
+        self.reader = Reader(self.nodes.servers[2].port, "/api/events/news")
         self.addCleanup(self.reader.close)
 
     def nodes_of(self, rows: list[Any]) -> list[str]:

@@ -4,64 +4,21 @@ Streams of server-sent events of a real server, beside official clients of both 
 
 from __future__ import annotations
 
-import http.client
 import json
 import shutil
-import socket
+import ssl
 import subprocess
-from urllib.parse import quote
 
 from tests.e2e.records import Record
-from tests.e2e.scenario import GENERATIONS, HERE, QUICK, Scenario
+from tests.e2e.scenario import GENERATIONS, HERE, certificates
 from tests.e2e.server import PATIENCE, Server
+from tests.e2e.stream_readers import StreamScenario, target_of
 
 
-class Reader:
-    """
-    A program that reads one stream, like curl.
-    """
-
-    def __init__(self, server: Server, target: str, headers: dict[str, str] | None = None) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
-        self._connection.request("GET", target, headers=headers or {})
-        self.answer = self._connection.getresponse()
-        self.status = self.answer.status
-
-    def block(self) -> str:
-        """
-        The next block of lines; empty at the end. After a heartbeat nothing else is expected any more.
-        """
-        lines: list[str] = []
-        while (line := self.answer.readline().decode()) not in ("", "\n"):
-            lines.append(line)
-        return "".join(lines).rstrip("\n")
-
-    def close(self) -> None:
-        """
-        Go away.
-        """
-        self._connection.close()
-
-
-class StreamTests(Scenario):
+class StreamTests(StreamScenario):
     """
     Programs see what clients do.
     """
-
-    options = QUICK
-
-    def open(self, server: Server, kind: str, name: str, headers: dict[str, str] | None = None) -> Reader:
-        """
-        A program whose stream has begun.
-        """
-        reader = Reader(server, f"/api/{kind}/{quote(name, safe='')}", headers)
-        self.addCleanup(reader.close)
-        self.assertEqual(reader.status, 200)
-        self.assertEqual(reader.block(), "retry: 3000")
-        return reader
-
-    def state(self, version: int, data: object) -> str:
-        return f"id: {version}\nevent: record\ndata: {json.dumps(data, separators=(',', ':'))}"
 
     def test_events(self) -> None:
         """
@@ -111,7 +68,7 @@ class StreamTests(Scenario):
         record = Record(self.logged_in("v7", server), name)
         node = shutil.which("node")
         assert node is not None
-        url = f"http://127.0.0.1:{server.port}/api/records/{quote(name)}"
+        url = f"http://127.0.0.1:{server.port}{target_of('records', name)}"
         process = subprocess.Popen([node, str(HERE / "read_stream.js"), url, "4"], stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -132,15 +89,8 @@ class StreamTests(Scenario):
         server = self.server()
         name = self.name("large")
         record = Record(self.logged_in("v7", server), name)
-        connection = socket.socket()
-        self.addCleanup(connection.close)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(PATIENCE)
-        connection.connect(("127.0.0.1", server.port))
-        connection.sendall(f"GET /api/records/{quote(name)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection = self.silent(server, "records", name)
         data = b""
-        while b"id: 0\n" not in data:
-            data += connection.recv(100)
         text, count = "x" * 100_000, 200
         for number in range(count):
             record.set(f'{{"n": {number}, "text": "{text}"}}')
@@ -162,3 +112,71 @@ class StreamTests(Scenario):
         again = self.open(server, "events", "news")
         self.logged_in("v7", server).emit("news", "1")
         self.assertEqual(again.block(), "event: emit\ndata: 1")
+
+
+class PageTests(StreamScenario):
+    """
+    A page, with the C{EventSource} of Node.js.
+    """
+
+    def test_page(self) -> None:
+        """
+        A page gets events, the states of a record and its deletion, with the versions as ids.
+        """
+        server = self.server()
+        name = self.name("lamp ä")
+        client = self.logged_in("v7", server)
+        record = Record(client, name)
+        events, states = self.page(server, "events", name), self.page(server, "records", name)
+        events.wait_for_event(type="open")
+        states.wait_for_event(type="record", id="0", data={})
+        client.emit(name, '{"a":[1,"ü\\n"]}')
+        events.wait_for_event(type="emit", id="", data={"a": [1, "ü\n"]})
+        record.set('{"on":true}')
+        states.wait_for_event(type="record", id="1", data={"on": True})
+        record.delete()
+        states.wait_for_event(type="deleted", id="-1", data=None)
+        self.assertEqual([event["type"] for event in states.events], ["open", "record", "record", "deleted"])
+        self.assertEqual([event["type"] for event in events.events], ["open", "emit"])
+
+
+class TlsTests(StreamScenario):
+    """
+    Streams over TLS.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.context = ssl.create_default_context(cafile=str(certificates().authority))
+
+    def test_both(self) -> None:
+        """
+        Programs and pages read both kinds of streams.
+        """
+        server = self.server(tls=True)
+        name = self.name("lamp")
+        client = self.logged_in("v7", server)
+        record = Record(client, name)
+        events = self.open(server, "events", name, context=self.context)
+        states = self.open(server, "records", name, context=self.context)
+        page = self.page(server, "records", name)
+        page.wait_for_event(type="record", id="0", data={})
+        for number in range(3):
+            client.emit(name, str(number))
+            self.assertEqual(events.block(), f"event: emit\ndata: {number}")
+        long = "x" * 300_000
+        record.set(json.dumps({"text": long}))
+        self.assertEqual([states.block(), states.block()], [self.state(0, {}), self.state(1, {"text": long})])
+        page.wait_for_event(type="record", id="1", data={"text": long})
+
+    def test_stop(self) -> None:
+        """
+        A server that stops ends its streams in order, and closes the connection.
+        """
+        server = Server(certificates())
+        self._own_servers.append(server)
+        server.start()
+        reader = self.open(server, "events", "news", context=self.context)
+        server.stop()
+        self.assertEqual(reader.block(), "")
+        self.assertTrue(reader.answer.isclosed())

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from dstwist.auth.hashing import hash_argon2
-from tests.hostile import attacks, attacks_floods, attacks_nonsense
+from tests.hostile import attacks, attacks_floods, attacks_nonsense, attacks_streams
 from tests.hostile.bystander import PASSWORD, PAUSE, USERS
 from tests.hostile.stage import GROWTH, MIB, PEAK, Attack, Cost, Stage
 
-FLOODS: list[Attack] = [*attacks_floods.ATTACKS]
+FLOODS: list[Attack] = [*attacks_floods.ATTACKS, *attacks_streams.ATTACKS]
 ATTACKS: list[Attack] = [*attacks.ATTACKS, *attacks_nonsense.ATTACKS, *FLOODS]
 LOGIN_ATTACKS: list[Attack] = [*attacks_floods.LOGIN_ATTACKS]
 
