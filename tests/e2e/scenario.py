@@ -328,25 +328,33 @@ class QuartetScenario(Scenario):
 
 def for_each_pairing(scenarios: type[PairScenario]) -> tuple[type[PairScenario], ...]:
     """
-    Puts a test case for each pairing of the generations, plain and over TLS, and with JSON, into the module of
-    C{scenarios}.
+    Puts a test case for each pairing of the generations into the module of C{scenarios}.
+
+    Transports and codecs are below what most scenarios are about. The decorators that add TLS or JSON are for one
+    scenario of each topic.
+    """
+    return tuple(
+        _variant(scenarios, f"{first}_{second}", first=first, second=second)
+        for first, second in itertools.product(GENERATIONS, GENERATIONS)
+    )
+
+
+def for_each_pairing_and_codec(scenarios: type[PairScenario]) -> tuple[type[PairScenario], ...]:
+    """
+    The same, and one for two clients of v7, of which the first speaks JSON.
+    """
+    return (*for_each_pairing(scenarios), _variant(scenarios, "v7_v7", json=True, first="v7", second="v7"))
+
+
+def for_each_pairing_and_transport(scenarios: type[PairScenario]) -> tuple[type[PairScenario], ...]:
+    """
+    The same, and both generations over TLS.
     """
     over_tls = tuple(
         _variant(scenarios, f"{first}_{second}", tls=True, first=first, second=second)
-        for first, second in itertools.product(GENERATIONS, GENERATIONS)
+        for first, second in (GENERATIONS, GENERATIONS[::-1])
     )
-    return over_tls + for_each_plain_pairing(scenarios)
-
-
-def for_each_plain_pairing(scenarios: type[PairScenario]) -> tuple[type[PairScenario], ...]:
-    """
-    The same without TLS, which makes no difference above the socket.
-    """
-    return tuple(
-        _variant(scenarios, f"{first}_{second}", json=json, first=first, second=second)
-        for json, first, second in itertools.product((False, True), GENERATIONS, GENERATIONS)
-        if not json or "v7" in (first, second)
-    )
+    return for_each_pairing_and_codec(scenarios) + over_tls
 
 
 def for_each_generation(scenarios: type[_Scenarios]) -> tuple[type[_Scenarios], ...]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tests.e2e.clients import OTHER_CLIENT, Client
 from tests.e2e.records import Record
-from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_plain_pairing
+from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_pairing
 
 
 class Contested(PairScenario):
@@ -68,7 +68,7 @@ class Contested(PairScenario):
         self.assertEqual(len(set(versions)), 1, versions)
 
 
-@for_each_plain_pairing
+@for_each_pairing
 class ConflictTests(Contested):
     """
     Writes that come too late.
@@ -255,7 +255,7 @@ class ConflictTests(Contested):
         return self.theirs.client.look("snapshot", self.mine.name)
 
 
-@for_each_plain_pairing
+@for_each_pairing
 class SeveralPathsTests(PairScenario):
     """
     Several paths in one step, as clients of v7.1 and later write. These here are older, and hear of it all the same.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 
-from tests.e2e.scenario import PairScenario, for_each_pairing
+from tests.e2e.scenario import PairScenario, for_each_pairing_and_transport
 
 # Everything that can be emitted, in JavaScript's own spelling.
 VALUES = [
@@ -56,7 +56,7 @@ MINUS_ZERO = ("-0", "0")
 NO_NUMBERS = ["NaN", "1e400", "-1e400"]
 
 
-@for_each_pairing
+@for_each_pairing_and_transport
 class EventTests(PairScenario):
     """
     Publish and subscribe.

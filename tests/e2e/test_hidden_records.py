@@ -8,7 +8,7 @@ import atexit
 from functools import cache
 
 from tests.e2e.records import Record
-from tests.e2e.scenario import IMPATIENT_CLIENT, QUICK, Scenario, for_each_kind, scratch_directory
+from tests.e2e.scenario import IMPATIENT_CLIENT, QUICK, Scenario, for_each_generation, scratch_directory
 from tests.e2e.server import Server
 
 RULES = """
@@ -74,7 +74,7 @@ class ClosingTests(HiddenRecordCase):
         self.eve.tolerate_error("MESSAGE_DENIED")
 
 
-for_each_kind(ClosingTests)
+for_each_generation(ClosingTests)
 
 
 class AwayTests(HiddenRecordCase):

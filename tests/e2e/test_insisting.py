@@ -5,10 +5,10 @@ Clients that insist on what they wrote too late: in the end all are in step agai
 from __future__ import annotations
 
 from tests.e2e import test_conflicts
-from tests.e2e.scenario import for_each_plain_pairing
+from tests.e2e.scenario import for_each_pairing
 
 
-@for_each_plain_pairing
+@for_each_pairing
 class InsistingTests(test_conflicts.Contested):
     """
     The loser has a merge strategy of its own.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.e2e.clients import Outcome
 from tests.e2e.records import Record
-from tests.e2e.scenario import PATIENT, QUICK, Scenario, for_each_kind
+from tests.e2e.scenario import PATIENT, QUICK, Scenario, for_each_generation
 
 
 class LettingGoTests(Scenario):
@@ -95,5 +95,5 @@ class LettingGoTests(Scenario):
         self.lose_and_let_go("discard")
 
 
-for_each_kind(LettingGoTests)
+for_each_generation(LettingGoTests)
 del LettingGoTests

@@ -4,10 +4,10 @@ Listening (active data providers) for events, in every pairing of the generation
 
 from __future__ import annotations
 
-from tests.e2e.scenario import PairScenario, for_each_pairing
+from tests.e2e.scenario import PairScenario, for_each_pairing_and_codec
 
 
-@for_each_pairing
+@for_each_pairing_and_codec
 class ListeningTests(PairScenario):
     """
     A provider is asked for what others want, and told when nobody wants it any more.

@@ -7,14 +7,14 @@ from __future__ import annotations
 import json
 
 from tests.e2e.records import AnonymousRecord, Record, RecordList
-from tests.e2e.scenario import QuartetScenario, for_each_kind
+from tests.e2e.scenario import QuartetScenario, for_each_generation
 
 
 def spelled(*entries: str) -> str:
     return json.dumps(entries, separators=(",", ":"))
 
 
-@for_each_kind
+@for_each_generation
 class ListTests(QuartetScenario):
     """
     All four hold the same list, which the first has filled.
@@ -123,7 +123,7 @@ class ListTests(QuartetScenario):
         self.all_see()
 
 
-@for_each_kind
+@for_each_generation
 class AnonymousRecordTests(QuartetScenario):
     """
     Records under another name.

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.e2e.clients import Client
 from tests.e2e.records import Record
-from tests.e2e.scenario import HERE, IMPATIENT_CLIENT, QUICK, PairScenario, for_each_plain_pairing
+from tests.e2e.scenario import HERE, IMPATIENT_CLIENT, QUICK, PairScenario, for_each_pairing
 
 DENIED = "MESSAGE_DENIED"
 
@@ -63,7 +63,7 @@ class Complex(PairScenario):
             client.do("subscribe", event)
 
 
-@for_each_plain_pairing
+@for_each_pairing
 class EventTests(Complex):
     """
     EP.
@@ -175,7 +175,7 @@ class EventTests(Complex):
         self.assertEqual(admin.values(name), ['"from admin"'])
 
 
-@for_each_plain_pairing
+@for_each_pairing
 class RecordTests(Complex):
     """
     RX.
@@ -289,7 +289,7 @@ class RecordTests(Complex):
         theirs.until('{"n":1}')
 
 
-@for_each_plain_pairing
+@for_each_pairing
 class SetDataTests(Complex):
     """
     RDP.
@@ -322,7 +322,7 @@ class SetDataTests(Complex):
         self.assertEqual((held.get(), held.version), ("{}", 0))
 
 
-@for_each_plain_pairing
+@for_each_pairing
 class RpcTests(Complex):
     """
     PX.
@@ -378,7 +378,7 @@ class RpcTests(Complex):
         self.assertEqual(self.a.requests(name), [full])
 
 
-@for_each_plain_pairing
+@for_each_pairing
 class PresenceTests(Complex):
     """
     PP.

@@ -7,7 +7,7 @@ Servers are shared with other tests, whose users may come and go: only users of 
 from __future__ import annotations
 
 from tests.e2e.clients import Client
-from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_kind, for_each_plain_pairing
+from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_kind, for_each_pairing_and_codec
 
 
 class Users(PairScenario):
@@ -42,7 +42,7 @@ class Users(PairScenario):
         self.assertEqual(self.seen(client, user), list(expected))
 
 
-@for_each_plain_pairing
+@for_each_pairing_and_codec
 class PresenceTests(Users):
     """
     Watchers are of the first generation, those they watch of the second.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.e2e.clients import Client
 from tests.e2e.records import Record, RecordList
-from tests.e2e.scenario import HERE, PATIENT, PairScenario, for_each_plain_pairing
+from tests.e2e.scenario import HERE, PATIENT, PairScenario, for_each_pairing_and_codec
 
 #: Discarded records are unsubscribed at once.
 EAGER = {"v7": {"subscriptionInterval": 10, "recordDiscardTimeout": 1}}
@@ -45,7 +45,7 @@ class Providing(PairScenario):
         self.assertEqual(record.has_provider, changes[-1])
 
 
-@for_each_plain_pairing
+@for_each_pairing_and_codec
 class RecordListeningTests(Providing):
     """
     A provider is asked for what others hold, and they are told that there is one.
@@ -271,7 +271,7 @@ class RecordListeningTests(Providing):
         self.provider.close()
 
 
-@for_each_plain_pairing
+@for_each_pairing_and_codec
 class HastyTests(Providing):
     """
     Providers that do not answer, change their mind, or die.

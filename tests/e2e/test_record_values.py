@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 from tests.e2e.records import Record
-from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_plain_pairing
+from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_pairing_and_codec
 from tests.e2e.test_events import MINUS_ZERO, NO_NUMBERS, VALUES
 
 #: What can be kept: undefined cannot, it is how a path is erased.
@@ -29,7 +29,7 @@ WHOLE = [
 ]
 
 
-@for_each_plain_pairing
+@for_each_pairing_and_codec
 class ValueTests(PairScenario):
     """
     One writes, the other reads.

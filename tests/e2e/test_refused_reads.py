@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from tests.e2e.records import Record
-from tests.e2e.scenario import IMPATIENT_CLIENT, Scenario, for_each_kind, scratch_directory
+from tests.e2e.scenario import IMPATIENT_CLIENT, Scenario, for_each_generation, scratch_directory
 
 #: A rule that fails looks at a field of a record that is not there.
 RULES = """
@@ -42,7 +42,7 @@ def config() -> Path:
     return path
 
 
-@for_each_kind
+@for_each_generation
 class RefusedTests(Scenario):
     """
     One client, and a server that refuses what it asks for.

@@ -12,7 +12,7 @@ from tests.e2e.scenario import (
     QuartetScenario,
     Scenario,
     for_each_kind,
-    for_each_plain_pairing,
+    for_each_pairing_and_codec,
 )
 from tests.e2e.test_events import VALUES
 
@@ -200,7 +200,7 @@ class RpcTests(QuartetScenario):
         self.assertEqual(self.c.call(self.rpc, "2"), "2")
 
 
-@for_each_plain_pairing
+@for_each_pairing_and_codec
 class RpcValueTests(PairScenario):
     """
     The first provides, the second calls.
@@ -245,7 +245,7 @@ class RpcValueTests(PairScenario):
         self.assertEqual(caller.call(rpc, "1"), "1")
 
 
-@for_each_plain_pairing
+@for_each_pairing_and_codec
 class RpcTimeoutTests(PairScenario):
     """
     The first provides and does not answer in time, the second calls.
