@@ -351,6 +351,10 @@ class Outbox:
     def resumeProducing(self) -> None:
         if not self._open:
             return
+        if self._backlog and not self._group.may_refill():
+            # The transport does not ask again.
+            self._group.refill_later(self)
+            return
         self._stalled = False
         self._send_backlog()
         if self._mute and not self._stalled:

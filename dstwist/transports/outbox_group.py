@@ -43,6 +43,16 @@ class IFlushed(Protocol):
     def abort(self) -> None: ...
 
 
+class IRefilled(Protocol):
+    """
+    An outbox whose transport has room again.
+    """
+
+    def resumeProducing(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
 class OutboxGroup:
     """
     Flushes its outboxes at the end of each turn.
@@ -67,6 +77,8 @@ class OutboxGroup:
         # The end of the time that sockets with new room have in this turn, and the call that begins the next turn.
         self._refill_end = 0.0
         self._refill: IDelayedCall | None = None
+        # Outboxes that have to wait for the next turn until they are refilled.
+        self._refills: list[IRefilled] = []
         self.outgoing = outgoing if outgoing is not None else OutgoingBytes(clock)
         self.outgoing.add(self)
 
@@ -93,7 +105,7 @@ class OutboxGroup:
     def may_refill(self) -> bool:
         """
         Whether a socket that has room again may be written to in this turn. One socket may take megabytes, and hundreds
-        may have room at the same time. The reactor asks again in the next turn.
+        may have room at the same time. The reactor asks again in the next turn, or L{refill_later} does.
         """
         now = self._turns.now()
         if self._refill is None:
@@ -102,8 +114,20 @@ class OutboxGroup:
             return True
         return now <= self._refill_end
 
+    def refill_later(self, outbox: IRefilled) -> None:
+        """
+        Resume C{outbox}, which may not refill its transport in this turn, in the next one.
+        """
+        self._refills.append(outbox)
+
     def _refilled(self) -> None:
         self._refill = None
+        waiting, self._refills = self._refills, []
+        for outbox in waiting:
+            try:
+                outbox.resumeProducing()
+            except Exception:
+                self._drop(outbox)
 
     def _end(self) -> None:
         self._call = None
@@ -156,11 +180,17 @@ class OutboxGroup:
                 outbox.flush()
             except Exception:
                 # The other outboxes still have to be flushed.
-                self._log.failure("writing to a connection failed", contained=True)
-                try:
-                    outbox.abort()
-                except Exception:
-                    self._log.failure("dropping a connection failed")
+                self._drop(outbox)
+
+    def _drop(self, outbox: IFlushed | IRefilled) -> None:
+        """
+        Drop the connection of C{outbox}, which has raised the current exception.
+        """
+        self._log.failure("writing to a connection failed", contained=True)
+        try:
+            outbox.abort()
+        except Exception:
+            self._log.failure("dropping a connection failed")
 
 
 @implementer(IOutbox)

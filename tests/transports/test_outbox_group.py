@@ -10,7 +10,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing_bytes import OutgoingBytes
-from dstwist.scheduling.turns import Turns
+from dstwist.scheduling.turns import TIME_SLICE, Turns
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.outbox_group import EagerOutbox, OutboxGroup
 from tests.fakes import BusyClock
@@ -264,3 +264,74 @@ class ManyOutboxesTests(SynchronousTestCase):
     def slow(self, data: bytes) -> None:
         self.clock.rightNow += 0.01
         self.sent.append((0, data))
+
+
+class RefillTests(SynchronousTestCase):
+    """
+    Transports that have room again at the same time, and say so once.
+    """
+
+    def setUp(self) -> None:
+        self.clock = BusyClock()
+        self.group = OutboxGroup(self.clock)
+        self.made = []
+        for _ in range(20):
+            transport = PushTransport()
+            outbox = Outbox(transport, self.group, 1 << 20, Overflow())
+            outbox.pauseProducing()
+            outbox.write(b"0123456789")
+            self.made.append((outbox, transport))
+        self.clock.advance(0)
+
+    def resume_all(self) -> None:
+        for outbox, _ in self.made:
+            outbox.resumeProducing()
+
+    def test_many(self) -> None:
+        """
+        If many clients begin to read in one turn, no turn is long. All get everything in the end, in order.
+        """
+
+        def slow(transport: PushTransport, data: bytes) -> None:
+            self.clock.rightNow += 0.003
+            original(transport, data)
+
+        original = PushTransport.write
+        self.patch(PushTransport, "write", slow)
+        lengths = turn_lengths(self.clock, self.resume_all)
+        self.assertLess(max(lengths), LONGEST)
+        self.assertGreater(len(lengths), 5)
+        for outbox, transport in self.made:
+            outbox.write(b"abc")
+            outbox.flush()
+            self.assertEqual(transport.take(), b"0123456789abc")
+        self.assertEqual(self.group.outgoing.waiting, 0)
+
+    def test_broken(self) -> None:
+        """
+        A transport that fails when its turn has come is dropped, and does not keep the others waiting.
+        """
+
+        def fail(data: bytes) -> None:
+            raise RuntimeError("broken")
+
+        self.clock.tick = TIME_SLICE
+        self.resume_all()
+        self.clock.tick = 0.0
+        self.made[1][1].write = fail  # type: ignore[method-assign]
+        turn_lengths(self.clock, list)
+        self.assertTrue(self.made[1][1].aborted)
+        self.assertEqual([transport.take() for _, transport in self.made[2:]], [b"0123456789"] * 18)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_gone(self) -> None:
+        """
+        A client that has gone before its turn gets nothing.
+        """
+        self.clock.tick = TIME_SLICE
+        self.resume_all()
+        outbox, transport = self.made[-1]
+        outbox.close()
+        self.clock.tick = 0.0
+        turn_lengths(self.clock, list)
+        self.assertEqual(transport.take(), b"")
