@@ -9,7 +9,8 @@ out, because an outbox (L{dstwist.transports.outbox}) writes once in a turn alre
                                                   +--the rest--> transport, while the socket is full
 
 Always true: encrypted bytes leave in the order in which OpenSSL made them. While the transport keeps some, later ones
-wait behind them.
+wait behind them. A socket may take megabytes, as fast as its client reads. So whoever writes as long as the transport
+does not pause it is paused after some 64 KB, and the other clients have their turn.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from dstwist.tls.certificates import ServerCertificate
 #: The most bytes that OpenSSL takes for one record, and more than a record is longer when it is encrypted.
 _RECORD_BYTES = 16384
 _RECORD_EXCESS = 512
+
+#: After so many bytes the reactor sends the next ones.
+_DIRECT_BYTES = 65536
 
 #: How many bytes the head of a record has. The last two are the length of the rest.
 _HEAD_BYTES = 5
@@ -55,6 +59,8 @@ class TlsTransport(TLSMemoryBIOProtocol):
     _in_line = False
     # Writes to the socket; None if there is no plain TCP below.
     _socket_send: Callable[[bytes], int] | None = None
+    # How many bytes were written to the socket since the transport has sent any.
+    _direct = 0
 
     def makeConnection(self, transport: Any) -> None:
         if type(transport) is TcpTransport:
@@ -171,6 +177,7 @@ class TlsTransport(TLSMemoryBIOProtocol):
         transport = self.transport
         if (
             self._socket_send is not None
+            and self._direct < _DIRECT_BYTES
             and not transport.dataBuffer
             and not transport._tempDataBuffer
             and not transport.disconnecting
@@ -181,8 +188,10 @@ class TlsTransport(TLSMemoryBIOProtocol):
                 # There is no room, or the connection is lost: the transport finds out which one when it writes itself.
                 sent = 0
             if sent == len(encrypted):
+                self._direct += sent
                 return
             encrypted = encrypted[sent:]
+        self._direct = 0
         transport.write(encrypted)
 
 

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.interfaces import IPushProducer, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from dstwist.config.http_server import HttpSettings, SslSettings
@@ -240,6 +241,42 @@ class SendingTests(ConnectedCase):
         for data in (bytes(range(256)) * 5, bytes(range(250)) * 100):
             self.server.write(data)
             self.assertEqual(self.received(), data)
+
+    def test_fast_reader(self) -> None:
+        """
+        A producer is paused in each turn, however much the socket takes.
+        """
+        server = self.server
+        data = bytes(range(256)) * 40
+
+        @implementer(IPushProducer)
+        class Producer:
+            paused = False
+            count = 0
+
+            def pauseProducing(self) -> None:
+                self.paused = True
+
+            def resumeProducing(self) -> None:
+                self.paused = False
+                while not self.paused and self.count < 100:
+                    self.count += 1
+                    server.write(data)
+
+            def stopProducing(self) -> None:
+                raise AssertionError("the connection is lost")
+
+        producer = Producer()
+        server.registerProducer(producer, True)
+        producer.resumeProducing()
+        counts = [producer.count]
+        received = self.received()
+        while producer.paused:
+            turn(self.reactor, self.transport)
+            counts.append(producer.count - sum(counts))
+            received += self.received()
+        self.assertLess(max(counts), 20)
+        self.assertEqual(received, data * 100)
 
     def test_before_the_handshake(self) -> None:
         """
