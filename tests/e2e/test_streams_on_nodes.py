@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.e2e.balancer import Balancer
 from tests.e2e.nodes import Nodes
+from tests.e2e.on_nodes import OnNodes
 from tests.e2e.records import Record
 from tests.e2e.scenario import GENERATIONS
 from tests.e2e.stream_readers import StreamScenario
@@ -15,41 +16,35 @@ from tests.e2e.stream_readers import StreamScenario
 MORE = "connectionEndpoints: [{type: ws-binary}, {type: ws-text}, {type: http, options: {reconnectTime: 2000}}]\n"
 
 
-class NodeTests(StreamScenario):
+class NodeTests(OnNodes, StreamScenario):
     """
     Two nodes. Programs read at the first one, clients are at the second.
     """
 
+    count = 2
+
     def setUp(self) -> None:
         super().setUp()
-        self.nodes = Nodes(2, more=MORE)
-        self.nodes.start()
-        self.first, self.second = self.nodes.servers
-
-    def tearDown(self) -> None:
-        try:
-            super().tearDown()
-        finally:
-            self.nodes.kill()
+        self.first, self.second = self.server().servers
 
     def test_events(self) -> None:
         """
         An event that is emitted at one node reaches the streams of both.
         """
-        readers = [self.open(server, "events", "news") for server in self.nodes.servers]
+        name = self.name("news")
+        readers = [self.open(server, "events", name) for server in (self.first, self.second)]
         for generation in GENERATIONS:
             client = self.logged_in(generation, self.second)
-            client.emit("news", f'{{"from":"{generation}"}}')
+            client.emit(name, f'{{"from":"{generation}"}}')
             for reader in readers:
                 self.assertEqual(reader.block(), f'event: emit\ndata: {{"from":"{generation}"}}')
-        self.assertEqual(self.nodes.take_trouble(), [])
 
     def test_records(self) -> None:
         """
         A stream has the states and the deletion of a record that clients write at another node.
         """
         for generation in GENERATIONS:
-            name = f"lamp/{generation}"
+            name = self.name(f"lamp/{generation}")
             record = Record(self.logged_in(generation, self.second), name)
             self.assertIsNone(record.set_with_ack('{"n":1}'))
             reader = self.open(self.first, "records", name)
@@ -67,7 +62,6 @@ class NodeTests(StreamScenario):
                 # The client creates the record before it writes.
                 block = reader.block()
             self.assertIn('event: record\ndata: {"new":true}', block)
-        self.assertEqual(self.nodes.take_trouble(), [])
 
     def test_provider(self) -> None:
         """
@@ -75,7 +69,7 @@ class NodeTests(StreamScenario):
         """
         for generation in GENERATIONS:
             provider = self.logged_in(generation, self.second)
-            pattern, name = f"{generation}/.*", f"{generation}/x"
+            pattern, name = self.name(f"{generation}/.*"), self.name(f"{generation}/x")
             provider.listen(pattern)
             reader = self.open(self.first, "events", name)
             provider.wait_for_report(1, "offer", name=name)
@@ -83,7 +77,25 @@ class NodeTests(StreamScenario):
             self.assertEqual(reader.block(), 'event: emit\ndata: "provided"')
             reader.close()
             provider.wait_for_report(1, "stop", name=name)
-        self.assertEqual(self.nodes.take_trouble(), [])
+
+
+class StopTests(StreamScenario):
+    """
+    Two nodes, of which the first one stops.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.nodes = Nodes(2, more=MORE)
+        self.nodes.start()
+        self.first, self.second = self.nodes.servers
+
+    def tearDown(self) -> None:
+        try:
+            super().tearDown()
+            self.assertEqual(self.nodes.take_trouble(), [])
+        finally:
+            self.nodes.kill()
 
     def test_stop(self) -> None:
         """
@@ -108,7 +120,6 @@ class NodeTests(StreamScenario):
         for reader in (behind, current):
             self.assertEqual(reader.block(), self.state(3, {"n": 3}))
         self.assertEqual(events.block(), 'event: emit\ndata: "heard"')
-        self.assertEqual(self.nodes.take_trouble(), [])
 
     def test_page(self) -> None:
         """
@@ -131,4 +142,3 @@ class NodeTests(StreamScenario):
         record.client.emit("news", "1")
         events.wait_for_event(type="emit", id="", data=1)
         self.assertEqual([event["id"] for event in states.events if event["type"] == "record"], ["1", "2"])
-        self.assertEqual(self.nodes.take_trouble(), [])
