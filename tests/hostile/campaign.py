@@ -32,7 +32,7 @@ def pause_of(scale: int) -> float:
     return PAUSE if scale > 1 else 5 * PAUSE
 
 
-def open_stage(scale: int) -> Stage:
+def open_stage(scale: int, directory: Path) -> Stage:
     """
     A server that lets everybody in.
     """
@@ -46,24 +46,19 @@ def users_file() -> str:
     return "".join(f"{user}:\n  password: {hash_argon2(PASSWORD)}\n" for user in USERS)
 
 
-def guarded_stage(scale: int) -> Stage:
+def guarded_stage(scale: int, directory: Path) -> Stage:
     """
     A server that asks for passwords.
+
+    @param directory: where its files are while it runs; it looks at them again from time to time.
     """
-    directory = Path(tempfile.mkdtemp())
-    users, config = directory / "users.yml", directory / "config.yml"
-    users.write_text(users_file())
+    config = directory / "config.yml"
+    (directory / "users.yml").write_text(users_file())
     # Attackers wait for each of many closes in turn.
     config.write_text(
         "limits: {closeDelay: 50}\nauth:\n  - type: file\n    options:\n      users: fileLoad(users.yml)\n"
     )
-    try:
-        return Stage(scale, config, pause=pause_of(scale))
-    finally:
-        # It has read them.
-        for file in (users, config):
-            file.unlink()
-        directory.rmdir()
+    return Stage(scale, config, pause=pause_of(scale))
 
 
 def campaign(
@@ -77,8 +72,10 @@ def campaign(
     costs: list[Cost] = []
     for make, made in ((open_stage, ATTACKS), (guarded_stage, LOGIN_ATTACKS)):
         wanted = [attack for attack in made if chosen(attack)]
-        if wanted:
-            stage = make(scale)
+        if not wanted:
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            stage = make(scale, Path(directory))
             try:
                 for attack in wanted:
                     costs.append(stage.run(name_of(attack), attack))
