@@ -9,8 +9,8 @@ out, because an outbox (L{dstwist.transports.outbox}) writes once in a turn alre
                                                   +--the rest--> transport, while the socket is full
 
 Always true: encrypted bytes leave in the order in which OpenSSL made them. While the transport keeps some, later ones
-wait behind them. A socket may take megabytes, as fast as its client reads. So whoever writes as long as the transport
-does not pause it is paused after some 64 KB, and the other clients have their turn.
+wait behind them. A socket may take megabytes, as fast as its client reads. So a producer that writes until it is paused
+is paused after some 64 KB, and the other clients have their turn.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from dstwist.protocol.closing import GOING_AWAY, NORMAL
 from dstwist.transports.close_delay import CloseDelay
 from dstwist.transports.compact_link import CompactLink
 from dstwist.transports.outbox import Outbox
+from dstwist.transports.read_size import read_at_most
 from dstwist.transports.watched_outbox import Watch, unwatch, watch
 
 #: How long a client may take for its part of the close handshake, in seconds.
@@ -188,7 +189,7 @@ class ClosingLink(CompactLink):
             self._outbox.shut()
         # A paused transport would not see the client's answer. It reads little at a time, since the time that other
         # frames take before that is not limited any more.
-        self.transport.bufferSize = _CLOSING_READ_BYTES
+        read_at_most(self.transport, _CLOSING_READ_BYTES)
         self.transport.resumeProducing()
 
     def connectionLost(self, reason: Any = None) -> None:

@@ -19,6 +19,7 @@ from dstwist.log import Logger
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.http_routes import Routes, whole
 from dstwist.transports.incoming import UNCOUNTED_PART_BYTES, Incoming
+from dstwist.transports.read_size import read_at_most
 
 #: How long a client without a WebSocket may take to send its next request whole, in seconds.
 REQUEST_TIMEOUT = 60.0
@@ -58,7 +59,7 @@ class BoundedRequest(Request):
         if length is not None and length > self.channel.site.max_body_size:
             self._refuse_size()
         elif length is None or length > READ_BYTES:
-            self.channel.transport.bufferSize = BODY_READ_BYTES
+            read_at_most(self.channel.transport, BODY_READ_BYTES)
 
     def handleContentChunk(self, data: bytes) -> None:
         if self._refused:
@@ -88,7 +89,7 @@ class BoundedRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         self._forget()
-        self.channel.transport.bufferSize = READ_BYTES
+        read_at_most(self.channel.transport, READ_BYTES)
         if self._refused:
             self.channel.loseConnection()
         else:
@@ -136,7 +137,7 @@ class Channel(HTTPChannel):
     def connectionMade(self) -> None:
         super().connectionMade()
         # All requests of one read are served at once; with the usual size these could be a few thousand.
-        self.transport.bufferSize = READ_BYTES
+        read_at_most(self.transport, READ_BYTES)
 
     def resetTimeout(self) -> None:
         # twisted.web would let a client go on that sends one byte a minute.

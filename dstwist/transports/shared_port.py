@@ -31,6 +31,7 @@ from dstwist.tls.certificates import tls_problem
 from dstwist.transports.forwarded import Proxies, address_of
 from dstwist.transports.head import Head
 from dstwist.transports.origins import Origins, Refusal
+from dstwist.transports.read_size import read_at_most
 
 #: A longer request head is refused.
 MAX_HEAD_BYTES = 16384
@@ -69,7 +70,7 @@ class Switch(Protocol):
 
     def connectionMade(self) -> None:
         # The chosen protocol sets its own size for the data behind the head.
-        self.transport.bufferSize = HEAD_READ_BYTES
+        read_at_most(self.transport, HEAD_READ_BYTES)
         factory = self.factory
         peer = address_of(self.transport)
         slot = factory.admission.enter()

@@ -29,6 +29,7 @@ from dstwist.tls.certificates import peer_certificate
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.incoming import UNCOUNTED_PART_BYTES, CountedLink, CountingFactory
 from dstwist.transports.outbox_group import EagerOutbox, OutboxGroup
+from dstwist.transports.read_size import read_at_most
 from dstwist.transports.tcp_outbox import outbox_for
 from dstwist.transports.wire import BINARY_HEAD, TEXT_HEAD
 
@@ -91,7 +92,7 @@ class WebSocketLink(CountedLink):
     def connectionMade(self) -> None:
         settings = self.factory.settings
         self._turns = self.factory.turns
-        self.transport.bufferSize = _READ_BYTES
+        read_at_most(self.transport, _READ_BYTES)
         if ITCPTransport.providedBy(self.transport):
             # Autobahn tries this before it has read the option, and fails silently. Without it, the second of two short
             # answers would wait until the client's system acknowledges the first, which it does after 40 ms.
