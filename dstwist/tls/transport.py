@@ -67,6 +67,11 @@ class TlsTransport(TLSMemoryBIOProtocol):
             self._socket_send = transport.socket.send
         super().makeConnection(transport)
 
+    def abortConnection(self) -> None:
+        # Twisted's raises an exception after the end of the connection, unlike the transport below.
+        if self.connected:
+            super().abortConnection()
+
     def dataReceived(self, data: bytes) -> None:
         if self._handshakeDone:
             if self._is_one_record(data) and not self._appSendBuffer and not self._lostTLSConnection:

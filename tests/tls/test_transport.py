@@ -323,6 +323,20 @@ class SendingTests(ConnectedCase):
         turn(self.reactor, self.transport)
         self.assertFalse(self.server.connected)
         self.server.write(b"too late")
+        # A server that stops drops all clients, also those whose end it has not handled yet.
+        self.server.abortConnection()
+
+    def test_abort(self) -> None:
+        """
+        An aborted connection ends at once, although data wait.
+        """
+        self.socket.room = 0
+        self.server.write(b"hello")
+        self.server.abortConnection()
+        self.server.abortConnection()
+        turn(self.reactor, self.transport)
+        self.assertFalse(self.server.connected)
+        self.assertEqual(self.socket.take(), b"")
 
 
 class ManyHandshakesTests(SynchronousTestCase):
