@@ -20,8 +20,8 @@ def _status(intruder: Intruder) -> str:
     """
     How a request for a stream is answered.
     """
-    for _ in range(100):
-        if intruder.heard or intruder.ended(0.2):
+    for _ in range(400):
+        if intruder.until("200", 0.01) or intruder.heard or intruder.fate:
             break
     return next(iter(intruder.heard), intruder.fate or "no answer")
 
