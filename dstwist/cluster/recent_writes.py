@@ -22,7 +22,8 @@ C{rewritten} number i names end  slice i of the answer: the names that its sende
                                  there were too many names
 ===============================  ======================================================================================
 
-A member of which a slice has not arrived is asked again, until it is no member any more, or L{KEEP_SECONDS} are over.
+A member of which a slice has not arrived is asked again, until it is no member any more, or L{KEEP_SECONDS} are over. A
+member that has gone can have written any record: if one has, lately, the subscribers are sent all records once more.
 """
 
 from __future__ import annotations
@@ -85,6 +86,9 @@ class RecentWrites:
         self._earlier = RememberedNames()
         self._rotation: IDelayedCall | None = None
         self._kept_until = float("-inf")
+        # When the store lost writes last, and when a member went last.
+        self._lost_at = self._gone_at = float("-inf")
+        self._members = frozenset(membership.members)
         # The number of the question, and the members that have answered it.
         self._number = 0
         self._heard: set[str] = set()
@@ -93,6 +97,7 @@ class RecentWrites:
         self._wait = 0.0
         self._stopped = False
         self._call: IDelayedCall | None = None
+        membership.observe(self._membership_changed)
         peers.handle(LOST, (number,), self._asked)
         peers.handle(REWRITTEN, (number, number, list_of(text), number), self._answered)
 
@@ -108,7 +113,8 @@ class RecentWrites:
         """
         The store may have lost writes.
         """
-        self._kept_until = self._clock.seconds() + KEEP_SECONDS
+        self._lost_at = self._clock.seconds()
+        self._kept_until = self._lost_at + KEEP_SECONDS
         self._number += 1
         self._cancel()
 
@@ -145,6 +151,20 @@ class RecentWrites:
         more = kept or bool(self._earlier.names)
         self._rotation = self._clock.callLater(RECENT_SECONDS, self._rotate) if more else None
 
+    def _membership_changed(self) -> None:
+        members = frozenset(self._membership.members)
+        if not self._members <= members | {self._membership.node}:
+            self._gone_at = self._clock.seconds()
+        self._members = members
+
+    def _end(self) -> None:
+        """
+        All members have answered that can.
+        """
+        if self._gone_at >= self._lost_at - RECENT_SECONDS:
+            self._all_rewritten()
+        self._all_heard()
+
     def _unheard(self) -> list[str]:
         own = self._membership.node
         return [node for node in self._membership.members if node != own and node not in self._heard]
@@ -152,7 +172,7 @@ class RecentWrites:
     def _ask(self) -> None:
         unheard = self._unheard()
         if not unheard or self._clock.seconds() > self._kept_until:
-            self._all_heard()
+            self._end()
             return
         for node in unheard:
             self._peers.send(node, [LOST, self._number])
@@ -179,4 +199,4 @@ class RecentWrites:
             self._heard.add(sender)
             if not self._unheard():
                 self._cancel()
-                self._all_heard()
+                self._end()

@@ -15,6 +15,9 @@ of an older version, that was not skipped   not passed on, and the record is rea
 of an older version, that was skipped       dropped
 of the next version, while the record is    not passed on, and the record is read again
 in doubt, since the store has lost writes
+that is kept when the store has gone back   dropped, and the record is read again
+that has come before a reading that does    dropped: the store has gone back
+not show it
 of the deletion of this or a later version  passed on, and the record has no subscribers any more
 of the deletion of an older version         not passed on, and the record is read again
 that says only: look                        a reason to read the record again
@@ -120,6 +123,8 @@ class NewsGate:
         self._held: set[str] = set()
         # The records that are to be read again when they have been read.
         self._again: set[str] = set()
+        # The news that had come before each record was read again.
+        self._known: dict[str, list[News]] = {}
         # Why each record is being read again.
         self._causes: dict[str, Cause] = {}
         # The records that subscribers are sent whatever version they have.
@@ -169,6 +174,7 @@ class NewsGate:
         self._skipped.pop(name, None)
         self._held.discard(name)
         self._again.discard(name)
+        self._known.pop(name, None)
         self._causes.pop(name, None)
         self._forced.discard(name)
         self.in_doubt.discard(name)
@@ -222,7 +228,8 @@ class NewsGate:
             return
         self._versions[name] = version
         if version < before:
-            self._skipped.pop(name, None)
+            if self._drop(name) and name not in self._held:
+                self.look(name)
         elif version != before + 1:
             self._skip(name, before, version)
         if name in self._kept and name not in self._held:
@@ -248,7 +255,8 @@ class NewsGate:
             return
         if version < have:
             self._went_back(name, have, version)
-            self._skipped.pop(name, None)
+            if self._drop(name):
+                self._again.add(name)
         else:
             self._skip(name, have, version + 1)
         self._versions[name] = version
@@ -300,6 +308,8 @@ class NewsGate:
         self._waiting.remove(name)
         self._causes.setdefault(name, Cause.NOTIFY if force else Cause.NEWS)
         self._held.add(name)
+        if name in self._kept:
+            self._known[name] = self._kept[name].copy()
         self._read(name).addCallbacks(self._was_read, self._not_read, (name,), errbackArgs=(name,))
 
     def stop(self) -> None:
@@ -367,6 +377,17 @@ class NewsGate:
             self._again.discard(name)
             self.look(name)
 
+    def _drop(self, name: str) -> bool:
+        """
+        The store has gone back: drop all news of C{name}. It may be that of writes that the store has lost, and the
+        next write would have the version before it.
+
+        @return: whether there was any. Some of it may be news of later writes, so the record is to be read again.
+        """
+        self._skipped.pop(name, None)
+        self._waiting.remove(name)
+        return self._kept.pop(name, None) is not None
+
     def _release(self, name: str) -> None:
         """
         The record was read. News that was kept may be older than that.
@@ -381,11 +402,17 @@ class NewsGate:
     def _was_read(self, record: Record | None, name: str) -> None:
         self.seen(name, record)
         self._causes.pop(name, None)
+        known = self._known.pop(name, None)
         if name in self._versions:
+            if known is not None and name in self._kept:
+                # A write is in the arbiter before there is news of it: the record contains all of these, or the store
+                # has gone back and lost them.
+                self._kept[name] = [news for news in self._kept[name] if news not in known]
             self._release(name)
 
     def _not_read(self, failure: Failure, name: str) -> None:
         self._causes.pop(name, None)
+        self._known.pop(name, None)
         if name in self._versions:
             # What was kept is of no use without the news before it; the next comparison shows what is missing.
             self._kept.pop(name, None)

@@ -162,7 +162,24 @@ class RecentWritesTests(SynchronousTestCase):
         self.stage.kill(2)
         self.assertEqual(self.ask(), "")
         self.stage.advance(20)
-        self.assertEqual(self.heard[-1:], ["."])
+        # Nobody knows what it has written.
+        self.assertEqual(self.heard, ["*", "."])
+
+    def test_died_before(self) -> None:
+        """
+        A member that was found dead shortly before this node found the store may have written any record. One that was
+        found dead long before has not.
+        """
+        cat = self.stage.nodes[2].membership.node
+        self.stage.kill(2)
+        while cat in self.stage.nodes[0].membership.members:
+            self.stage.advance(0.1)
+        self.stage.advance(RECENT_SECONDS - 1)
+        self.ann.lost()
+        self.assertEqual(self.ask(), "*.")
+        self.stage.advance(2)
+        self.ann.lost()
+        self.assertEqual(self.ask(), ".")
 
     def test_lost_again(self) -> None:
         """

@@ -207,6 +207,50 @@ class NewsGateTests(SynchronousTestCase):
         self.receive(written(3))
         self.check("=2", "3")
 
+    def test_lost_early_news(self) -> None:
+        """
+        News of writes that the store has lost is not passed on behind the writes that follow.
+        """
+        self.open()
+        self.receive(written(7))
+        self.gate.seen("a", Record(2, {}))
+        self.check("=2", reading=1)
+        self.was_read(2)
+        for version in range(3, 7):
+            self.gate.written("a", version)
+        self.clock.advance(1)
+        self.check("=2")
+
+    def test_written_after_loss(self) -> None:
+        """
+        So it is if a write of this node is the first to show it. Some of the news may be of later writes: the record is
+        read again.
+        """
+        self.open()
+        self.receive(written(7))
+        self.gate.written("a", 1)
+        self.check(reading=1)
+        self.was_read(1)
+        self.gate.written("a", 2)
+        self.clock.advance(1)
+        self.check()
+
+    def test_older_than_the_reading(self) -> None:
+        """
+        News that came before a reading which does not show it is of a lost write: it is dropped, and nothing is read
+        again for it. News that comes while the record is read is kept.
+        """
+        self.open(MISSING)
+        self.receive(written(7))
+        self.check(reading=1)
+        self.receive(written(6))
+        self.was_read(4)
+        self.check("=4")
+        self.receive(written(5))
+        self.check("=4", "5", "6")
+        self.clock.advance(1)
+        self.check("=4", "5", "6")
+
     def test_deleted(self) -> None:
         """
         The deletion of the version that subscribers have, or of a later one, is passed on and ends all.

@@ -62,6 +62,7 @@ class SimNetwork(MemoryNetwork):
         self.cut_off: set[MemoryBus] = set()
         self.apart: set[tuple[MemoryBus, MemoryBus]] = set()
         self._earliest: dict[tuple[MemoryBus, MemoryBus], float] = {}
+        self._unsent: list[tuple[MemoryBus, Callable[[], None]]] = []
         self.carried = 0
 
     def travel_times(self, sender: MemoryBus, receiver: MemoryBus) -> Iterable[float]:
@@ -79,7 +80,22 @@ class SimNetwork(MemoryNetwork):
             return (time, time + rng.uniform(0.001, 6.0))
         return (time,)
 
+    def come_back(self) -> None:
+        """
+        The bus can be reached by all. What a node has sent to the engine meanwhile arrives, unless the node has ended
+        its connection: a connection that lasts loses nothing.
+        """
+        self.away = False
+        self.cut_off.clear()
+        self.apart.clear()
+        unsent, self._unsent = self._unsent, []
+        for bus, deliver in unsent:
+            self.carry(bus, bus, deliver)
+
     def carry(self, sender: MemoryBus, receiver: MemoryBus, deliver: Callable[[], None]) -> None:
+        if sender is receiver and (self.away or sender in self.cut_off):
+            self._unsent.append((sender, deliver))
+            return
         clock = self.clocks[receiver]
         now = self.clock.now
         for number, time in enumerate(self.travel_times(sender, receiver)):

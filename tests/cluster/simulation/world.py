@@ -68,6 +68,8 @@ class World:
         # Until when the copy is kept to which the records go back.
         self.losing_until = -100.0
         self.suspended = -100.0
+        # When the shared store could be used again.
+        self.store_was_back = -100.0
         # Until when the bus has not carried all.
         self.bus_trouble = -100.0
         self.joins = 0
@@ -266,9 +268,7 @@ class World:
             node.bus.disconnect()
 
     def bus_back(self) -> None:
-        self.network.away = False
-        self.network.cut_off.clear()
-        self.network.apart.clear()
+        self.network.come_back()
         for node in self.living:
             node.clock.callLater(self.random.uniform(0.05, 1.0), lambda node=node: self.find_bus(node))
 
@@ -301,6 +301,7 @@ class World:
 
     def store_back(self) -> None:
         self.engine.away = False
+        self.store_was_back = self.time.now
         for node in self.living:
             node.clock.callLater(0, node.records.store.reconnect)
 
