@@ -43,6 +43,9 @@ class FakeClusterNode:
         self._received = received
         return self
 
+    def observe(self, changed: Callable[[], object]) -> None:
+        pass
+
     def want(self, name: str) -> None:
         self.wanted.add(name)
 
