@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 #: For how long after a fault a node may tell something wrong.
 TROUBLE_SECONDS = 8.0
 
-#: For how long after an outage of the store a node may be found dead: the outage, and the operations that get lost
-#: after it, may together last longer than a lease.
+#: For how long after an outage of the store a node may be found dead whose renewals get lost: together they may last
+#: longer than a lease.
 LEASE_TROUBLE_SECONDS = 3.0
 
 #: For how long after a user is back a node may tell that the user is gone, who was away for long.
@@ -46,7 +46,8 @@ def check_death(world: World, node: Node) -> None:
     """
     A node finds that it was found dead.
     """
-    if world.time.now - world.store_was_back < LEASE_TROUBLE_SECONDS:
+    now, back = world.time.now, world.store_was_back
+    if now - back < LEASE_TROUBLE_SECONDS and any(back <= began < now - 0.1 for began in node.table.unanswered):
         return
     if world.time.now - node.trouble > TROUBLE_SECONDS and max(world.plan.late, world.plan.late_tables) < 0.1:
         world.wrong["a node that was well was found dead"] += 1

@@ -111,14 +111,24 @@ class SimNetwork(MemoryNetwork):
 class SimTable:
     """
     The membership table as one node reaches it: operations take time, get lost, and are executed late.
+
+    @ivar unanswered: when the renewals began that have not been answered.
     """
 
     def __init__(self, engine: Engine, clock: NodeClock) -> None:
         self._engine = engine
         self._clock = clock
+        self.unanswered: list[float] = []
 
     def renew(self, node: str, lease: bytes) -> Deferred[TableReading]:
-        return self._engine.operation(self._clock, lambda: self._engine.table.renew(node, lease))
+        began = self._engine.now()
+        self.unanswered.append(began)
+
+        def answered(reading: TableReading) -> TableReading:
+            self.unanswered.remove(began)
+            return reading
+
+        return self._engine.operation(self._clock, lambda: self._engine.table.renew(node, lease)).addCallback(answered)
 
     def replace(
         self, expected: bytes | None, document: bytes, forget: Mapping[str, bytes | None] = MappingProxyType({})
@@ -145,6 +155,12 @@ class Engine:
         self.away = False
         self.starts = 0
         self._copy: tuple[bytes | None, dict[str, bytes]] | None = None
+
+    def now(self) -> float:
+        """
+        The time.
+        """
+        return self._time.now
 
     def operation(
         self,
