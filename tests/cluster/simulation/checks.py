@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 #: For how long after a fault a node may tell something wrong.
 TROUBLE_SECONDS = 8.0
 
-#: For how long after an outage of the store a node may be found dead whose renewals get lost: together they may last
-#: longer than a lease.
+#: For how long after an outage of the store a node may be found dead whose renewals get lost, or that could not renew its
+#: lease between two outages: together they may last longer than a lease.
 LEASE_TROUBLE_SECONDS = 3.0
 
 #: For how long after a user is back a node may tell that the user is gone, who was away for long.
@@ -47,8 +47,10 @@ def check_death(world: World, node: Node) -> None:
     A node finds that it was found dead.
     """
     now, back = world.time.now, world.store_was_back
-    if now - back < LEASE_TROUBLE_SECONDS and any(back <= began < now - 0.1 for began in node.table.unanswered):
-        return
+    if now - back < LEASE_TROUBLE_SECONDS:
+        outages = [began for began in world.outages if now - began < LEASE_TROUBLE_SECONDS]
+        if len(outages) > 1 or any(back <= began < now - 0.1 for began in node.table.unanswered):
+            return
     if world.time.now - node.trouble > TROUBLE_SECONDS and max(world.plan.late, world.plan.late_tables) < 0.1:
         world.wrong["a node that was well was found dead"] += 1
 

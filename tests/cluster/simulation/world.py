@@ -68,7 +68,8 @@ class World:
         # Until when the copy is kept to which the records go back.
         self.losing_until = -100.0
         self.suspended = -100.0
-        # When the shared store could be used again.
+        # When the outages of the shared store began, and when it could be used again last.
+        self.outages: list[float] = []
         self.store_was_back = -100.0
         # Until when the bus has not carried all.
         self.bus_trouble = -100.0
@@ -296,6 +297,7 @@ class World:
             self.for_a_while_without_bus(1.0, 4.0, self.network.apart.clear)
 
     def fault_store(self) -> None:
+        self.outages.append(self.time.now)
         self.engine.away = True
         self.for_a_while(0.5, 5.0, self.store_back)
 
