@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 #: For how long after a fault a node may tell something wrong.
 TROUBLE_SECONDS = 8.0
 
-#: For how long after an outage of the store a node may be found dead whose renewals get lost, or that could not renew its
-#: lease between two outages: together they may last longer than a lease.
+#: For how long after an outage of the store a node may be found dead whose renewals get lost, or that could not renew
+#: its lease between two outages: together they may last longer than a lease.
 LEASE_TROUBLE_SECONDS = 3.0
 
 #: For how long after a user is back a node may tell that the user is gone, who was away for long.
