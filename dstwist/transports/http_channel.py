@@ -4,6 +4,7 @@ HTTP connections: twisted.web's, with limits for everything that a client can ma
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,7 @@ from twisted.web.server import Request, Site
 
 from dstwist.interfaces import HttpAnswer
 from dstwist.log import Logger
+from dstwist.scheduling.turns import Turns
 from dstwist.transports.forwarded import address_of
 from dstwist.transports.http_routes import Routes, whole
 from dstwist.transports.incoming import UNCOUNTED_PART_BYTES, Incoming
@@ -90,9 +92,17 @@ class BoundedRequest(Request):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         self._forget()
         read_at_most(self.channel.transport, READ_BYTES)
+        turns = self.channel.site.turns
         if self._refused:
             self.channel.loseConnection()
+        elif turns.over():
+            # A client may have sent hundreds in one record of TLS.
+            turns.later(partial(self._go_on, command, path, version), fresh=True)
         else:
+            super().requestReceived(command, path, version)
+
+    def _go_on(self, command: bytes, path: bytes, version: bytes) -> None:
+        if not self._disconnected:
             super().requestReceived(command, path, version)
 
     def connectionLost(self, reason: Failure) -> None:
@@ -196,12 +206,13 @@ class HttpFactory(Site):
         self,
         root: Routes,
         max_body_size: int,
-        reactor: object,
+        reactor: Any,
         incoming: Incoming | None = None,
         node: str = "",
     ) -> None:
         super().__init__(root, BoundedRequest, reactor=reactor, timeout=REQUEST_TIMEOUT, parsePOSTFormSubmission=False)
         self.max_body_size = max_body_size
+        self.turns = Turns.of(reactor)
         self.incoming = incoming if incoming is not None else Incoming()
         self.node = node
 

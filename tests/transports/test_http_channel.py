@@ -5,6 +5,7 @@ Tests for L{dstwist.transports.http_channel}, behind the port as everywhere.
 from __future__ import annotations
 
 from dstwist.config.http_server import HttpSettings
+from dstwist.scheduling.turns import Turns
 from dstwist.transports.http import Root
 from dstwist.transports.http_channel import BODY_READ_BYTES, LINGER_SECONDS, READ_BYTES, REQUEST_TIMEOUT
 from dstwist.transports.incoming import Incoming
@@ -66,6 +67,26 @@ class ConnectionTests(HttpTestCase):
             self.connect()
             pieces = [stream[place : place + size] for place in range(0, len(stream), size)]
             self.assertEqual([answer.status for answer in self.answers(*pieces)], [200, 404, 404, 200])
+
+    def test_turn_over(self) -> None:
+        """
+        Requests that arrive when the turn is over are served in later ones, in order; those of a client that has gone
+        meanwhile are not.
+        """
+        turns = Turns.of(self.reactor)
+        stream = self.REQUEST + b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" + self.REQUEST
+        self.ask("GET", "/health-check")
+        turns.hold()
+        self.assertEqual(self.answers(stream), [])
+        turns.release()
+        self.reactor.advance(0)
+        self.assertEqual([answer.status for answer in self.answers()], [200, 404, 200])
+        turns.hold()
+        self.answers(stream)
+        self.connection.connectionLost()
+        turns.release()
+        self.reactor.advance(0)
+        self.assertEqual(self.answers(), [])
 
     def test_read_at_once(self) -> None:
         """
