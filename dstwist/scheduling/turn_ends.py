@@ -67,32 +67,29 @@ class TurnEnds:
             self._iterate = iterate
             self._clock.doIteration = self._turn
 
-    def unwatch(self) -> None:
-        """
-        Undo L{watch}.
-        """
-        if self._iterate is not None:
-            self._clock.doIteration = self._iterate
-            self._iterate = None
-
     def _turn(self, timeout: Any) -> None:
         """
         What the reactor does between two rounds of delayed calls.
         """
         assert self._iterate is not None
+        if self._functions:
+            # An event is being handled, and has the reactor make a turn.
+            self._end()
         self._is_handling = True
         try:
             self._iterate(timeout)
         finally:
             self._is_handling = False
-            functions = self._functions
-            if functions:
-                self._functions = []
-                for function in functions:
-                    try:
-                        function()
-                    except Exception:
-                        self._log.failure("work at the end of a turn failed")
+            if self._functions:
+                self._end()
+
+    def _end(self) -> None:
+        functions, self._functions = self._functions, []
+        for function in functions:
+            try:
+                function()
+            except Exception:
+                self._log.failure("work at the end of a turn failed")
 
 
 # By the id of the clock, as in L{dstwist.scheduling.turns}.

@@ -93,11 +93,24 @@ class TurnEndsTests(SynchronousTestCase):
         """
         self.assertIs(TurnEnds.of(self.reactor), self.ends)
         self.ends.watch()
-        self.ends.unwatch()
-        self.ends.unwatch()
         self.reactor.handled = [lambda: self.ends.call(self.do("end"))]
         self.reactor.doIteration(0)
-        self.assertEqual(self.did, [])
+        self.assertEqual((self.did, self.reactor.waits), (["end"], [0]))
+
+    def test_nested(self) -> None:
+        """
+        If an event has the reactor make a turn, that turn does not wait before what was to run.
+        """
+
+        def handle() -> None:
+            self.ends.call(self.do("end"))
+            self.reactor.handled = [self.do("handled")]
+            self.reactor.doIteration(1)
+            self.did.append("back")
+
+        self.reactor.handled = [handle]
+        self.reactor.doIteration(5)
+        self.assertEqual(self.did, ["end", "handled", "back"])
 
     def test_no_turns(self) -> None:
         """
