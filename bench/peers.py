@@ -54,10 +54,14 @@ class Setup:
     How a server runs.
 
     @ivar rules: whether a Valve rule decides about each event.
+    @ivar node_buffer: C{outgoingBufferTimeout} of the Node server, in milliseconds. With 0 it writes each message by
+        itself. That is its default, but with more it does more in a second of CPU time, if it has much to do. dstwist
+        always joins what it has, and keeps its default.
     """
 
     tls: bool = False
     rules: bool = False
+    node_buffer: int = 0
 
 
 #: Without TLS and without rules.
@@ -101,7 +105,9 @@ def _node(http: str) -> Callable[[Setup], AbstractContextManager[Target]]:
     def start(setup: Setup) -> Iterator[Target]:
         with _directory() as directory:
             port = free_port()
-            config = _written(directory / "config.yml", _sections(setup, port, http, directory))
+            sections = _sections(setup, port, http, directory)
+            sections["connectionEndpoints"][0]["options"]["outgoingBufferTimeout"] = setup.node_buffer
+            config = _written(directory / "config.yml", sections)
             program = _MODULES / "@deepstream" / "server" / "dist" / "bin" / "deepstream"
             command = ["node", str(program), "start", "--config", config]
             with _running(command, port, directory) as pid:
@@ -179,7 +185,7 @@ def _sections(setup: Setup, port: int, http: str, directory: Path) -> dict[str, 
         files = make_certificates(directory)
         read = "file" if http == "uws" else "fileLoad"
         options["ssl"] = {"key": f"{read}({files.key})", "cert": f"{read}({files.chain})"}
-    endpoint = {"urlPath": "/deepstream", "heartbeatInterval": _HEARTBEAT, "outgoingBufferTimeout": 0}
+    endpoint = {"urlPath": "/deepstream", "heartbeatInterval": _HEARTBEAT}
     permission = {"type": "config", "options": {"permissions": _RULES}} if setup.rules else {"type": "none"}
     return {
         "showLogo": False,

@@ -109,6 +109,7 @@ def _fanout(subscribers: int) -> Row:
         f"events to {subscribers:,} subscriber{plural}",
         "deliveries",
         lambda target, timing: fanout.events(target, timing, subscribers),
+        setup=_BUFFERED,
         brokers=True,
         curve=("subscribers", subscribers),
     )
@@ -120,6 +121,7 @@ def _payload(size: int) -> Row:
         f"events of {size:,} bytes to 1 subscriber",
         "deliveries",
         lambda target, timing: fanout.events(target, timing, 1, size),
+        setup=_BUFFERED,
         curve=("payload", size),
     )
 
@@ -163,6 +165,8 @@ def _stall(name: str, title: str, load: Callable[[Target, Timing], float]) -> Ro
 
 
 _TLS = Setup(tls=True)
+#: Rows in which one client sends many messages to others: all of them are the better for it.
+_BUFFERED = Setup(node_buffer=1)
 _QUANTILES = {"50": 0.5, "99": 0.99, "999": 0.999}
 
 ROWS: tuple[Row, ...] = (
@@ -172,19 +176,24 @@ ROWS: tuple[Row, ...] = (
         "events to 100 subscribers, a rule decides about each name",
         "deliveries",
         lambda target, timing: fanout.events(target, timing, 100),
-        setup=Setup(rules=True),
+        setup=Setup(rules=True, node_buffer=1),
     ),
     *map(_payload, (80, 300, 1024, 4096, 16384)),
     *map(_lockstep, (1, 100)),
     _rate("events-in", "events without a subscriber", "events", ingest.events),
     _rate(
-        "patches", "record patches to 1 subscriber", "patches", lambda target, timing: fanout.patches(target, timing, 1)
+        "patches",
+        "record patches to 1 subscriber",
+        "patches",
+        lambda target, timing: fanout.patches(target, timing, 1),
+        setup=_BUFFERED,
     ),
     _rate(
         "patches-300",
         "record patches of 300 bytes to 1 subscriber",
         "patches",
         lambda target, timing: fanout.patches(target, timing, 1, 300),
+        setup=_BUFFERED,
     ),
     *map(_writes, (1, 5, 50, 500)),
     _rate("creation", "new records", "records", writes.created),
@@ -204,7 +213,7 @@ ROWS: tuple[Row, ...] = (
         "TLS: events to 100 subscribers",
         "deliveries",
         lambda target, timing: fanout.events(target, timing, 100),
-        setup=_TLS,
+        setup=Setup(tls=True, node_buffer=1),
     ),
     Row(
         "latency",

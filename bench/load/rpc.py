@@ -65,9 +65,9 @@ class _Requests:
         self.answered = 0
 
     def send(self, client: Client, count: int) -> None:
-        for _ in range(count):
-            self._sent += 1
-            self._loop.send(client, self._request.frame(self._sent % _NUMBERS))
+        numbers = range(self._sent, self._sent + count)
+        self._sent = numbers.stop
+        self._loop.send(client, b"".join([self._request.frame(number % _NUMBERS) for number in numbers]))
 
     def answers(self, client: Client) -> Received:
         """
