@@ -34,7 +34,7 @@ class Outcome:
     What one run has shown.
 
     @ivar values: by the name of the figure.
-    @ivar busy: CPU-seconds of the server in a second, if the server was to be kept busy.
+    @ivar busy: the share of the time in which the server had work to do, if it was to have some all the time.
     """
 
     values: dict[str, float]

@@ -37,7 +37,7 @@ _RECOVERY = 60.0
 _LINES = 30
 _MORE_THAN_ANY = 300_000.0
 
-_HEAD = f"{'load':10}{'minute':>8}{'requests/s':>12}{'processor':>11}{'MB':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}"
+HEAD = f"{'load':10}{'minute':>8}{'requests/s':>12}{'processor':>11}{'MB':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Soak:
         self._start = time.monotonic()
 
     def run(self, minutes: float) -> None:
-        print(_HEAD)
+        print(HEAD)
         self._interval("start", 2.0, 1000.0)
         capacity = self._interval("capacity", _CAPACITY, _MORE_THAN_ANY).rate
         self._until_calm()

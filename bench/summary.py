@@ -23,7 +23,7 @@ class Run:
     The value of one figure in one run.
 
     @ivar value: C{None} if the run failed.
-    @ivar busy: CPU-seconds of the server in a second, if it was to be kept busy.
+    @ivar busy: the share of the time in which the server had work to do, if it was to have some all the time.
     """
 
     figure: str
@@ -129,7 +129,7 @@ def waiting(runs: Sequence[Run], lines: Sequence[Line]) -> list[str]:
                 shares.setdefault(run.peer, []).append(run.busy)
         for peer, values in shares.items():
             if (share := statistics.median(values)) < BUSY:
-                found.append(f"{line.title}: {peer} used {share:.0%} of a processor")
+                found.append(f"{line.title}: {peer} had work to do in {share:.0%} of the time")
     return found
 
 

@@ -8,7 +8,7 @@ import time
 
 from bench.load.client import Client
 from bench.load.dialects import Deepstream
-from bench.load.span import Sample, Timing
+from bench.load.span import Moment, Sample, Timing
 from bench.load.target import Target
 from bench.load.wire import MARK
 
@@ -28,9 +28,9 @@ def events(target: Target, timing: Timing, size: int = 12) -> Sample:
     batch = b"".join(dialect.publish(f"fx/{number:04}", value) for number in range(_BATCH))
     end = dialect.publish("end", b'"%s"' % MARK)
     _send(timing.warm, publisher, listener, batch, end)
-    cpu, start = target.cpu(), time.monotonic()
+    start = Moment.of(target, 0)
     count = _send(timing.measured, publisher, listener, batch, end)
-    sample = Sample(count, target.cpu() - cpu, time.monotonic() - start)
+    sample = Moment.of(target, count) - start
     publisher.close()
     listener.close()
     return sample

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from bench.load.client import connect
-from bench.load.span import Sample, Timing
+from bench.load.span import Moment, Sample, Timing
 from bench.load.target import Target
 
 #: Logins before the measured ones.
@@ -33,9 +33,9 @@ def logins(target: Target, timing: Timing, clients: int = 3000) -> Idle:
     """
     connected = [connect(target, f"early-{number}") for number in range(timing.scaled(_WARM))]
     count = timing.scaled(clients)
-    memory, cpu, start = target.memory(), target.cpu(), time.monotonic()
+    memory, start = target.memory(), Moment.of(target, 0)
     connected += [connect(target, f"user-{number}") for number in range(count)]
-    sample = Sample(count, target.cpu() - cpu, time.monotonic() - start)
+    sample = Moment.of(target, count) - start
     time.sleep(0.5)
     held = (target.memory() - memory) / count
     for client in connected:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+from collections.abc import Iterator
 
 from bench.load.client import connect
 from bench.load.dialects import Deepstream
@@ -78,12 +79,9 @@ class Mix:
         """
         Make the requests from C{first} up to C{end}, those of each client in one go.
         """
-        count = len(self._clients)
         stamp = time.perf_counter_ns() // 1000 % _STAMPS
-        for offset in range(min(count, end - first)):
-            number = (first + offset) % count
+        for number, rounds in shares(first, end, len(self._clients)):
             client = self._clients[number]
-            rounds = range((first + offset) // count, (end - 1 - number) // count + 1)
             if self._loop.is_waiting(client):
                 self.held_back += len(rounds)
             else:
@@ -109,6 +107,16 @@ class Mix:
             self.done[number] += count
 
         return received
+
+
+def shares(first: int, end: int, clients: int) -> Iterator[tuple[int, range]]:
+    """
+    Which requests from C{first} up to C{end} are those of which client, if all clients make one in each round: the
+    number of the client, and the rounds.
+    """
+    for request in range(first, min(end, first + clients)):
+        number = request % clients
+        yield number, range(request // clients, (end - 1 - number) // clients + 1)
 
 
 def _requests(number: int, clients: int) -> tuple[Numbered, Numbered]:

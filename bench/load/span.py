@@ -32,11 +32,13 @@ class Sample:
     """
     What a run has done.
 
-    @ivar busy: CPU-seconds of the server in a second.
+    @ivar cpu: the time that the server had a processor.
+    @ivar waited: the time that it waited for one.
     """
 
     count: int
     cpu: float
+    waited: float
     seconds: float
 
     @property
@@ -48,7 +50,31 @@ class Sample:
 
     @property
     def busy(self) -> float:
-        return self.cpu / self.seconds
+        """
+        The share of the time in which the server had work to do.
+        """
+        return (self.cpu + self.waited) / self.seconds
+
+
+@dataclass(frozen=True)
+class Moment:
+    """
+    What a server has done and used so far. The difference of two moments is a sample.
+    """
+
+    count: int
+    cpu: float
+    waited: float
+    time: float
+
+    @classmethod
+    def of(cls, target: Target, count: int) -> Moment:
+        return cls(count, target.cpu(), target.waited(), time.monotonic())
+
+    def __sub__(self, start: Moment) -> Sample:
+        return Sample(
+            self.count - start.count, self.cpu - start.cpu, self.waited - start.waited, self.time - start.time
+        )
 
 
 class Span:
@@ -63,7 +89,7 @@ class Span:
         self._timing = timing
         self._count = count
         self._change = time.monotonic() + timing.warm
-        self._start: tuple[int, float, float] | None = None
+        self._start: Moment | None = None
         self._end = self._now()
 
     def over(self) -> bool:
@@ -76,7 +102,7 @@ class Span:
             self._end = self._now()
             return True
         self._start = self._now()
-        self._change = self._start[2] + self._timing.measured
+        self._change = self._start.time + self._timing.measured
         return False
 
     @property
@@ -85,8 +111,7 @@ class Span:
         What was done in the measured part.
         """
         assert self._start is not None
-        count, cpu, seconds = (end - start for end, start in zip(self._end, self._start, strict=True))
-        return Sample(round(count), cpu, seconds)
+        return self._end - self._start
 
-    def _now(self) -> tuple[int, float, float]:
-        return self._count(), self._target.cpu(), time.monotonic()
+    def _now(self) -> Moment:
+        return Moment.of(self._target, self._count())

@@ -27,7 +27,14 @@ class Target:
         """
         Seconds of CPU time so far, of the process and those that it has started.
         """
-        return sum(map(_cpu, _tree(self.pid)))
+        return sum(_times(pid)[0] for pid in _tree(self.pid))
+
+    def waited(self) -> float:
+        """
+        Seconds in which they had work to do so far, and other processes had the processors; 0 if the system does not
+        count that.
+        """
+        return sum(_times(pid)[1] for pid in _tree(self.pid))
 
     def memory(self) -> int:
         """
@@ -49,20 +56,23 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _cpu(pid: int) -> float:
+def _times(pid: int) -> tuple[float, float]:
     """
-    From the scheduler, which counts in nanoseconds, where the system has that.
+    The time on a processor, and the time of waiting for one: from the scheduler, which counts in nanoseconds, where the
+    system has that.
     """
     try:
-        total = 0
+        ran = waited = 0
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/schedstat") as stat:
-                total += int(stat.read().split()[0])
-        return total / 1e9
+                fields = stat.read().split()
+            ran += int(fields[0])
+            waited += int(fields[1])
+        return ran / 1e9, waited / 1e9
     except OSError:
         with open(f"/proc/{pid}/stat") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return (int(fields[11]) + int(fields[12])) / _TICKS, 0.0
 
 
 def _memory(pid: int) -> int:

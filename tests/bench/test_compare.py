@@ -81,6 +81,6 @@ class ReportTests(SynchronousTestCase):
             "redis-server",
             "procedure calls",
             "0.50 of Node uws",
-            "10% of a processor",
+            "10% of the time",
         ):
             self.assertIn(part, found)

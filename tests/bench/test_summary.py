@@ -118,4 +118,4 @@ latency          ms           2.00     failed    -        -                    -
             Run("rpc", "uws", 0, 1.0, busy=0.5),
             Run("p99", "uws", 0, 1.0, busy=None),
         ]
-        self.assertEqual(waiting(made, [RATE, TIME]), ["procedure calls: uws used 50% of a processor"])
+        self.assertEqual(waiting(made, [RATE, TIME]), ["procedure calls: uws had work to do in 50% of the time"])
