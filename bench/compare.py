@@ -57,7 +57,7 @@ def run(row: Row, peer: Peer, pair: int, timing: Timing) -> list[Run]:
         with peer.start(row.setup) as target:
             outcome = row.run(target, timing)
     except (LoadFailed, OSError) as error:
-        progress(f"{row.name} failed on {peer.title}: {error!r}")
+        progress(f"{row.name} failed on {peer.title}: {error}")
         return [Run(figure.name, peer.name, pair, None, failure=repr(error)) for figure in row.figures]
     finally:
         gc.enable()

@@ -89,7 +89,7 @@ class Peer:
 def _dstwist(setup: Setup) -> Iterator[Target]:
     with _directory() as directory:
         port = free_port()
-        sections = {**_sections(setup, port, "default", directory), "storage": {"type": "none"}}
+        sections = {**_sections(setup, port, directory), "storage": {"type": "none"}}
         config = _written(directory / "config.yml", sections)
         command = [sys.executable, "-P", *TWISTD, "dstwist", "--log-level", "error", "--config", config]
         with _running(command, port, directory, {"PYTHONPATH": str(CHECKOUT)}) as pid:
@@ -105,7 +105,12 @@ def _node(http: str) -> Callable[[Setup], AbstractContextManager[Target]]:
     def start(setup: Setup) -> Iterator[Target]:
         with _directory() as directory:
             port = free_port()
-            sections = _sections(setup, port, http, directory)
+            sections = _sections(setup, port, directory)
+            sections["httpServer"]["type"] = http
+            if setup.tls and http == "default":
+                # It takes the texts. It can read them from files as well, but not where the configuration is JSON.
+                ssl = {"key": (directory / "key.pem").read_text(), "cert": (directory / "chain.pem").read_text()}
+                sections["httpServer"]["options"]["ssl"] = ssl
             sections["connectionEndpoints"][0]["options"]["outgoingBufferTimeout"] = setup.node_buffer
             config = _written(directory / "config.yml", sections)
             program = _MODULES / "@deepstream" / "server" / "dist" / "bin" / "deepstream"
@@ -161,7 +166,7 @@ def _running(command: list[str], port: int, directory: Path, more: Mapping[str, 
         _await_port(process, port, log)
         yield process.pid
         if process.poll() is not None:
-            raise LoadFailed(f"The server has ended.\n{log.read_text(errors='replace')[-2000:]}")
+            raise LoadFailed(f"The server has ended.\n{log.read_text(errors='replace')[-400:]}")
     finally:
         process.kill()
         process.wait()
@@ -173,18 +178,17 @@ def _await_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.05)
-    raise LoadFailed(f"{process.args!r} does not serve.\n{log.read_text(errors='replace')[-2000:]}")
+    raise LoadFailed(f"The server does not start.\n{log.read_text(errors='replace')[-400:]}")
 
 
-def _sections(setup: Setup, port: int, http: str, directory: Path) -> dict[str, Any]:
+def _sections(setup: Setup, port: int, directory: Path) -> dict[str, Any]:
     """
     The configuration of a server of deepstream.
     """
     options: dict[str, Any] = {"host": "127.0.0.1", "port": port, "maxMessageSize": 1048576}
     if setup.tls:
         files = make_certificates(directory)
-        read = "file" if http == "uws" else "fileLoad"
-        options["ssl"] = {"key": f"{read}({files.key})", "cert": f"{read}({files.chain})"}
+        options["ssl"] = {"key": f"file({files.key})", "cert": f"file({files.chain})"}
     endpoint = {"urlPath": "/deepstream", "heartbeatInterval": _HEARTBEAT}
     permission = {"type": "config", "options": {"permissions": _RULES}} if setup.rules else {"type": "none"}
     return {
@@ -192,7 +196,7 @@ def _sections(setup: Setup, port: int, http: str, directory: Path) -> dict[str, 
         "logLevel": "ERROR",
         "telemetry": {"type": "deepstreamIO", "options": {"enabled": False}},
         "httpServer": {
-            "type": http,
+            "type": "default",
             "options": {"healthCheckPath": "/health-check", "allowAllOrigins": True, **options},
         },
         "connectionEndpoints": [{"type": "ws-binary", "options": endpoint}],
@@ -202,8 +206,8 @@ def _sections(setup: Setup, port: int, http: str, directory: Path) -> dict[str, 
 
 
 def _written(path: Path, sections: Mapping[str, Any]) -> str:
-    # JSON is YAML.
-    path.write_text(json.dumps(sections))
+    # JSON is YAML. The Node server takes all of a line behind "file(" for the name of the file.
+    path.write_text(json.dumps(sections, indent=1))
     return str(path)
 
 
@@ -217,7 +221,7 @@ def _output(*command: str) -> str:
 
 
 def _version_of_dstwist() -> str:
-    commit = _output("git", "rev-parse", "--short", "HEAD")
+    commit = _output("git", "log", "-1", "--format=%h of %cs", "--", "dstwist")
     parts = [f"{__version__}{f' ({commit})' if commit else ''}", f"Python {platform.python_version()}"]
     parts += [f"{library} {version(library)}" for library in ("Twisted", "Autobahn")]
     return ", ".join(parts)

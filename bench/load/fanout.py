@@ -23,7 +23,9 @@ from dstwist.protocol.message import Message
 BATCH = 50
 #: Messages on the way to each subscriber.
 WINDOW = 400
-#: The same in bytes. The Node server drops messages for clients that have a megabyte to read.
+#: Messages on the way to all subscribers together: a slow server is to deliver them often in a run.
+_WINDOW_OF_ALL = 100_000
+#: The window in bytes. The Node server drops messages for clients that have a megabyte to read.
 _WINDOW_BYTES = 256 * 1024
 
 
@@ -38,7 +40,7 @@ def events(target: Target, timing: Timing, subscribers: int, size: int = 12) -> 
     receivers, publisher = _clients(target, subscribers)
     for client in receivers:
         dialect.subscribe(client, names)
-    window = max(1, min(WINDOW, _WINDOW_BYTES // size))
+    window = max(1, min(WINDOW, _WINDOW_BYTES // size, _WINDOW_OF_ALL // subscribers))
     batch = min(BATCH, window)
     together = b"".join(dialect.publish(name, data(size)) for name in names[:batch])
     return _run(target, timing, receivers, publisher, itertools.repeat(together), batch, window)
