@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from bench.load.latency import quantile
 from bench.load.mix import Mix
+from bench.load.span import Moment
 from bench.load.target import Target
 from bench.machine import description
 from bench.peers import PEERS, PLAIN
@@ -37,7 +38,7 @@ _RECOVERY = 60.0
 _LINES = 30
 _MORE_THAN_ANY = 300_000.0
 
-HEAD = f"{'load':10}{'minute':>8}{'requests/s':>12}{'processor':>11}{'MB':>8}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}"
+HEAD = "load        minute  requests/s  processor  waited      MB   p50 ms   p99 ms   max ms"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class Interval:
     """
     What was seen in a part of the time.
 
-    @ivar busy: CPU-seconds of the server in a second.
+    @ivar busy: the share of the time in which the server had a processor.
+    @ivar waited: the share in which it waited for one, since other processes had them all. Then the latency says more
+        about the machine than about the server.
     @ivar memory: resident bytes of the server at the end.
     @ivar done: how many requests of each client had their effect.
     @ivar delays: in milliseconds, in ascending order.
@@ -53,6 +56,7 @@ class Interval:
 
     seconds: float
     busy: float
+    waited: float
     memory: int
     done: list[int]
     delays: list[float]
@@ -70,8 +74,9 @@ class Interval:
 
     def line(self, load: str, minute: float) -> str:
         times = [quantile(self.delays, share) for share in (0.5, 0.99, 1.0)] if self.delays else [0.0] * 3
+        shares = f"{self.busy:11.0%}{self.waited:8.0%}"
         shown = "".join(f"{each:9.2f}" for each in times)
-        return f"{load:10}{minute:8.1f}{self.rate:12,.0f}{self.busy:11.0%}{self.memory / 1e6:8.1f}{shown}"
+        return f"{load:10}{minute:8.1f}{self.rate:12,.0f}{shares}{self.memory / 1e6:8.1f}{shown}"
 
 
 class Soak:
@@ -114,12 +119,12 @@ class Soak:
     def _interval(self, load: str, seconds: float, per_second: float) -> Interval:
         mix = self._mix
         mix.delays.clear()
-        before, cpu, start = list(mix.done), self._target.cpu(), time.monotonic()
+        before, start = list(mix.done), Moment.of(self._target, sum(mix.done))
         mix.run(seconds, per_second)
-        passed = time.monotonic() - start
+        sample = Moment.of(self._target, sum(mix.done)) - start
         done = [now - then for now, then in zip(mix.done, before, strict=True)]
-        busy = (self._target.cpu() - cpu) / passed
-        interval = Interval(passed, busy, self._target.memory(), done, sorted(mix.delays))
+        busy, waited = sample.cpu / sample.seconds, sample.waited / sample.seconds
+        interval = Interval(sample.seconds, busy, waited, self._target.memory(), done, sorted(mix.delays))
         print(interval.line(load, (time.monotonic() - self._start) / 60), flush=True)
         return interval
 

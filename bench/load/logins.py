@@ -27,7 +27,7 @@ class Idle:
     memory: float
 
 
-def logins(target: Target, timing: Timing, clients: int = 3000) -> Idle:
+def logins(target: Target, timing: Timing, clients: int = 10_000) -> Idle:
     """
     Clients that log in one after the other, and stay.
     """
