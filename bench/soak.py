@@ -4,7 +4,7 @@ A server under load for a long time, and then under too much of it.
 ====  ========================================================================================================
 part  load
 ====  ========================================================================================================
-1     as much as the server can take, for some seconds: that is its capacity
+1     as much as the server can take, for some seconds. What it does in a second of processor time is its capacity.
 2     half of that, for C{--minutes}: memory and latency are to stay what they are
 3     twice the capacity, for a minute: memory is to stay bounded, and each client is to get its share
 4     half of the capacity again: latency is to be what it was
@@ -66,6 +66,13 @@ class Interval:
         return sum(self.done) / self.seconds
 
     @property
+    def capacity(self) -> float:
+        """
+        What the server would do in a second if it had a processor for itself.
+        """
+        return self.rate / max(self.busy, 1e-9)
+
+    @property
     def share(self) -> float:
         """
         What the client with the fewest requests got, of what the one with the most got.
@@ -92,7 +99,7 @@ class Soak:
     def run(self, minutes: float) -> None:
         print(HEAD)
         self._interval("start", 2.0, 1000.0)
-        capacity = self._interval("capacity", _CAPACITY, _MORE_THAN_ANY).rate
+        capacity = self._interval("capacity", _CAPACITY, _MORE_THAN_ANY).capacity
         self._until_calm()
         half = capacity / 2
         length = max(1.0, minutes * 60 / _LINES)

@@ -31,6 +31,12 @@ class IntervalTests(SynchronousTestCase):
         interval = Interval(1.0, 0.0, 0.0, 80_000_000, [0, 0], [])
         self.assertEqual(interval.line("half", 1.0).split()[2:], ["0", "0%", "0%", "80.0", "0.00", "0.00", "0.00"])
 
+    def test_capacity(self) -> None:
+        """
+        A server that has a processor in a quarter of the time can do four times as much.
+        """
+        self.assertEqual(Interval(2.0, 0.25, 0.7, 0, [100, 300], []).capacity, 800.0)
+
     def test_share(self) -> None:
         """
         The share compares the client with the least with the one with the most.
