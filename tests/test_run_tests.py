@@ -135,6 +135,8 @@ class RunCase(SynchronousTestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # A shell has what it starts in the background ignore Ctrl-C: these tests, perhaps.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def output(self, *names: str, environ: dict[str, str] | None = None) -> tuple[list[str], int]:
