@@ -28,10 +28,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
+
+T = TypeVar("T")
 
 
 def _steady_seconds() -> Callable[[], float]:
@@ -92,3 +95,27 @@ class SteadyClock:
 
     def getDelayedCalls(self) -> Any:
         return self.reactor.getDelayedCalls()
+
+
+class OneEach(Generic[T]):
+    """
+    The objects of a kind of which each reactor has one, as long as anyone uses it.
+    """
+
+    def __init__(self) -> None:
+        # By the id of the clock. The objects have the clock, so its id is not used again while they exist. A mapping
+        # with the clock as a weak key would never free it: the value refers to the key.
+        self._made: WeakValueDictionary[int, T] = WeakValueDictionary()
+
+    def of(self, clock: Any, make: Callable[[Any], T]) -> T:
+        """
+        The object of C{clock}. A L{SteadyClock} shares that of its reactor.
+
+        @param make: makes the object of a reactor that has none. The object has to keep the reactor.
+        """
+        while isinstance(clock, SteadyClock):
+            clock = clock.reactor
+        found = self._made.get(id(clock))
+        if found is None:
+            found = self._made[id(clock)] = make(clock)
+        return found

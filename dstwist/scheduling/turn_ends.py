@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakValueDictionary
 
 from dstwist.log import Logger
-from dstwist.scheduling.clocks import SteadyClock
+from dstwist.scheduling.clocks import OneEach
 
 
 class TurnEnds:
@@ -41,12 +40,7 @@ class TurnEnds:
         """
         The ends of the turns of C{clock}. All users of one reactor share them.
         """
-        while isinstance(clock, SteadyClock):
-            clock = clock.reactor
-        ends = _ends.get(id(clock))
-        if ends is None:
-            ends = _ends[id(clock)] = cls(clock)
-        return ends
+        return _ends.of(clock, cls)
 
     def call(self, function: Callable[[], object]) -> None:
         """
@@ -69,7 +63,7 @@ class TurnEnds:
 
     def _turn(self, timeout: Any) -> None:
         """
-        What the reactor does between two rounds of delayed calls.
+        One turn: the reactor calls this between two rounds of delayed calls.
         """
         assert self._iterate is not None
         if self._functions:
@@ -92,5 +86,4 @@ class TurnEnds:
                 self._log.failure("work at the end of a turn failed")
 
 
-# By the id of the clock, as in L{dstwist.scheduling.turns}.
-_ends: WeakValueDictionary[int, TurnEnds] = WeakValueDictionary()
+_ends: OneEach[TurnEnds] = OneEach()

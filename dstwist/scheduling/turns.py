@@ -32,13 +32,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.log import Logger
-from dstwist.scheduling.clocks import SteadyClock, steady_time
+from dstwist.scheduling.clocks import OneEach, steady_time
 
 #: How long one party may keep all others waiting, in seconds.
 TIME_SLICE = 0.005
@@ -77,12 +76,7 @@ class Turns:
         """
         The turns of C{clock}. All users of one reactor share its turns.
         """
-        while isinstance(clock, SteadyClock):
-            clock = clock.reactor
-        turns = _turns.get(id(clock))
-        if turns is None:
-            turns = _turns[id(clock)] = cls(clock)
-        return turns
+        return _turns.of(clock, cls)
 
     def __len__(self) -> int:
         return len(self._fresh) + len(self._waiting)
@@ -215,6 +209,4 @@ class Turns:
                 self.deadline = now + UNMARKED_TURN_LENGTH
 
 
-# By the id of the clock. The turns have the clock, so its id is not used again while they exist. A mapping with the
-# clock as a weak key would never free it: the value refers to the key.
-_turns: WeakValueDictionary[int, Turns] = WeakValueDictionary()
+_turns: OneEach[Turns] = OneEach()

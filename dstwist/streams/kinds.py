@@ -44,9 +44,7 @@ class EventStream(Stream):
         if message.is_ack:
             self._opened()
         else:
-            frame = self.wire.encode(message)
-            if frame:
-                self.write(frame)
+            super()._take(message)
 
     def write(self, frame: Any) -> None:
         if self.given_up or self.closed:
@@ -103,11 +101,6 @@ class RecordStream(Stream):
         self._shown: tuple[int, int] | None = None
         # A state that waits until the client has taken the one before it.
         self._newest = b""
-
-    def _take(self, message: Message) -> None:
-        frame = self.wire.encode(message)
-        if frame:
-            self.write(frame)
 
     def write(self, frame: Any) -> None:
         if self.given_up or self.closed:

@@ -188,7 +188,9 @@ class Stream(Requester):
         """
         Take a message that is no error.
         """
-        raise NotImplementedError
+        frame = self.wire.encode(message)
+        if frame:
+            self.write(frame)
 
     def error_text(self, message: Message) -> bytes:
         """

@@ -122,7 +122,13 @@ class RpcTests(QuartetScenario):
             self.assertEqual(client.call(self.rpc, "2"), "NO_RPC_PROVIDER")
         self.assertEqual(self.requests(), [1, 0, 0, 0])
         self.a.provide(self.rpc)
-        self.assertEqual(self.b.call(self.rpc, "3"), "3")
+        self.assertEqual(self.call_when_provided("3"), "3")
+
+    def call_when_provided(self, data: str) -> str:
+        """
+        The answer to a call of the procedure, whose provider was told just now that it provides it.
+        """
+        return str(self.b.call(self.rpc, data))
 
     def test_error(self) -> None:
         """

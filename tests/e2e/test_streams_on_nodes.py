@@ -4,7 +4,6 @@ Streams of server-sent events at one node of a cluster, and clients at the other
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from tests.e2e.balancer import Balancer, is_ready
@@ -12,7 +11,6 @@ from tests.e2e.nodes import Nodes
 from tests.e2e.on_nodes import OnNodes
 from tests.e2e.records import Record
 from tests.e2e.scenario import GENERATIONS
-from tests.e2e.server import PATIENCE
 from tests.e2e.stream_readers import StreamScenario
 
 MORE = "connectionEndpoints: [{type: ws-binary}, {type: ws-text}, {type: http, options: {reconnectTime: 2000}}]\n"
@@ -131,12 +129,10 @@ class StopTests(StreamScenario):
         """
         balancer: Any = Balancer(self.nodes.servers)
         self.addCleanup(balancer.stop)
-        # On a busy machine a node may not be ready for a moment, and a page gives up when it is refused.
-        deadline = time.monotonic() + PATIENCE
-        while not all(map(is_ready, self.nodes.servers)) and time.monotonic() < deadline:
-            time.sleep(0.1)
         record = Record(self.logged_in("v7", self.second), "lamp")
         self.assertIsNone(record.set_with_ack('{"n":1}'))
+        # On a busy machine a node may not be ready for a moment, and a page gives up when it is refused.
+        record.client.driver.wait(lambda: all(map(is_ready, self.nodes.servers)), "both nodes to be ready")
         states, events = self.page(balancer, "records", "lamp"), self.page(balancer, "events", "news")
         states.wait_for_event(type="record", id="1", data={"n": 1})
         events.wait_for_event(type="open")
