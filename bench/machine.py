@@ -11,7 +11,7 @@ from pathlib import Path
 
 def description() -> dict[str, str]:
     """
-    What there is to say about it.
+    The machine and its system, in a few words each.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     processors = len(os.sched_getaffinity(0))

@@ -62,7 +62,7 @@ class Point:
 
 def points(results: dict[str, Any], curve: str, peer: str) -> list[Point]:
     """
-    What was measured of a server, from left to right.
+    The points of a server, from left to right.
     """
     found = []
     for figure, (name, across) in results["curves"].items():

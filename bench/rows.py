@@ -31,7 +31,7 @@ class Figure:
 @dataclass(frozen=True)
 class Outcome:
     """
-    What one run has shown.
+    The figures of one run.
 
     @ivar values: by the name of the figure.
     @ivar busy: the share of the time in which the server had work to do, if it was to have some all the time.
@@ -102,11 +102,14 @@ def _rate(
     return Row(name, (Figure(name, title, unit),), run, setup, brokers, curve)
 
 
+def _subscribers(count: int) -> str:
+    return f"{count:,} subscriber{'s' if count > 1 else ''}"
+
+
 def _fanout(subscribers: int) -> Row:
-    plural = "s" if subscribers > 1 else ""
     return _rate(
         f"fanout-{subscribers}",
-        f"events to {subscribers:,} subscriber{plural}",
+        f"events to {_subscribers(subscribers)}",
         "deliveries",
         lambda target, timing: fanout.events(target, timing, subscribers),
         setup=_BUFFERED,
@@ -127,10 +130,9 @@ def _payload(size: int) -> Row:
 
 
 def _lockstep(subscribers: int, setup: Setup = PLAIN) -> Row:
-    plural = "s" if subscribers > 1 else ""
     return _rate(
         f"{'tls-' if setup.tls else ''}lockstep-{subscribers}",
-        f"{'TLS: ' if setup.tls else ''}one event at a time to {subscribers} subscriber{plural}",
+        f"{'TLS: ' if setup.tls else ''}one event at a time to {_subscribers(subscribers)}",
         "deliveries",
         lambda target, timing: fanout.events_in_lockstep(target, timing, subscribers),
         setup=setup,

@@ -44,7 +44,7 @@ HEAD = "load        minute  requests/s  processor  waited      MB   p50 ms   p99
 @dataclass(frozen=True)
 class Interval:
     """
-    What was seen in a part of the time.
+    The observations of one part of the time.
 
     @ivar busy: the share of the time in which the server had a processor.
     @ivar waited: the share in which it waited for one, since other processes had them all. Then the latency says more
@@ -68,14 +68,14 @@ class Interval:
     @property
     def capacity(self) -> float:
         """
-        What the server would do in a second if it had a processor for itself.
+        How many requests the server would serve in a second if it had a processor for itself.
         """
         return self.rate / max(self.busy, 1e-9)
 
     @property
     def share(self) -> float:
         """
-        What the client with the fewest requests got, of what the one with the most got.
+        The requests of the client with the fewest, as a share of those of the client with the most.
         """
         return min(self.done) / max(1, *self.done)
 

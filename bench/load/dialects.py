@@ -31,7 +31,7 @@ class Dialect(Protocol):
 
     def publish(self, name: str, data: bytes) -> bytes:
         """
-        What a client sends.
+        The bytes that a client sends.
         """
 
 

@@ -57,7 +57,7 @@ def stamp() -> bytes:
 
 def arrivals(note: Callable[[float], None]) -> Callable[[bytes], None]:
     """
-    What a subscriber does with the bytes that it receives: each delay goes to C{note}, in milliseconds.
+    The handler of the bytes that a subscriber receives: each delay goes to C{note}, in milliseconds.
     """
     start = b""
 

@@ -18,7 +18,7 @@ _WARM = 300
 @dataclass(frozen=True)
 class Idle:
     """
-    What clients cost that log in and then do nothing.
+    The cost of clients that log in and then do nothing.
 
     @ivar memory: resident bytes of the server for each of them.
     """

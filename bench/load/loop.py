@@ -95,7 +95,7 @@ class Marks:
 
     def counter(self) -> Received:
         """
-        What one client gets for L{Loop.add}.
+        The callback of one client for L{Loop.add}.
         """
         start = b""
 
@@ -118,7 +118,9 @@ def ignore(data: bytes) -> None:
 
 def _send(client: Client, data: memoryview) -> memoryview:
     """
-    What is left of it.
+    Send C{data} as far as the socket takes it.
+
+    @return: the rest.
     """
     try:
         while data:

@@ -17,7 +17,7 @@ from dstwist.protocol.message import Message
 _NAME = "add"
 _CALL = re.compile(rb"<(\d{8})>")
 _CALL_LENGTH = 10
-#: What the answer is recognized by.
+#: The text by which an answer is recognized.
 _RESULT = b"[!]"
 #: A call may have the number of one that has ended.
 _NUMBERS = 100_000

@@ -30,7 +30,7 @@ class Timing:
 @dataclass(frozen=True)
 class Sample:
     """
-    What a run has done.
+    The work of one run.
 
     @ivar cpu: the time that the server had a processor.
     @ivar waited: the time that it waited for one.
@@ -59,7 +59,7 @@ class Sample:
 @dataclass(frozen=True)
 class Moment:
     """
-    What a server has done and used so far. The difference of two moments is a sample.
+    The work of a server and the processor time it has used so far. The difference of two moments is a sample.
     """
 
     count: int
@@ -108,7 +108,7 @@ class Span:
     @property
     def sample(self) -> Sample:
         """
-        What was done in the measured part.
+        The work of the measured part.
         """
         assert self._start is not None
         return self._end - self._start
