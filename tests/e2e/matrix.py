@@ -23,7 +23,7 @@ from tests.e2e.records import Record, RecordList
 
 #: How long a step may take for all its cells. The longest wait of a server that is in order is half a second. Only a
 #: failing test takes it.
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 START = '{"start":1,"a":[1],"list":[]}'
 

@@ -46,9 +46,15 @@ PATIENT = HERE / "patient.yml"
 #: v7 gathers subscriptions for a tenth of a second if it is not told otherwise, which makes for long tests.
 QUICK: Mapping[str, Mapping[str, Any]] = {"v7": {"subscriptionInterval": 10}}
 
-#: How long clients wait for an acknowledgement, in milliseconds: longer than L{Client.settle}, which has an answer that
-#: does not come fail the test. By default they warn after two seconds, which a busy machine takes now and then.
-PATIENT_CLIENT: Mapping[str, Any] = {"subscriptionTimeout": 30_000}
+#: How long clients wait for an acknowledgement or a record, in milliseconds: longer than L{Client.settle}, which has an
+#: answer that does not come fail the test. By default they warn after two and 15 seconds, which a busy machine takes now
+#: and then.
+PATIENT_CLIENT: Mapping[str, Any] = {
+    "subscriptionTimeout": 30_000,
+    "recordReadAckTimeout": 60_000,
+    "recordReadTimeout": 60_000,
+    "recordDeleteTimeout": 60_000,
+}
 
 #: For clients that by a mistake of their own wait on for what has come: how long they would wait by default.
 IMPATIENT_CLIENT: Mapping[str, Any] = {"subscriptionTimeout": 2000}

@@ -73,7 +73,7 @@ class RefusalCase(Scenario):
         super().setUp()
         self.at = self.start()
         # Of two nodes, the admin is at the other one.
-        self.subject = self.user(self.first, self.at, "ann", recordReadTimeout=30000, reconnectIntervalIncrement=1)
+        self.subject = self.user(self.first, self.at, "ann", reconnectIntervalIncrement=1)
         self.admin = self.user("v7", self.at, "admin")
         self.raw = RawClient(self.at.port, "v4", "admin")
         self.addCleanup(self.raw.close)
