@@ -42,6 +42,85 @@ _HEAD_BYTES = 5
 _READ_BYTES = 8192
 
 
+class _Sender:
+    """
+    Encrypts and sends what one connection writes.
+
+    It is an object of its own because to read an attribute of a L{TlsTransport} takes ten times as long: Twisted's
+    wrapper passes on the attributes of the transport below. One message would need a dozen.
+    """
+
+    __slots__ = ("_direct", "_encrypt", "_read", "_socket_send", "_tls", "_transport")
+
+    def __init__(self, tls: TlsTransport, transport: Any) -> None:
+        self._tls = tls
+        self._transport = transport
+        # Writes to the socket; None if there is no plain TCP below.
+        self._socket_send: Callable[[bytes], int] | None = None
+        if type(transport) is TcpTransport:
+            self._socket_send = transport.socket.send
+        # How many bytes were written to the socket since the transport has sent any.
+        self._direct = 0
+        # Those of OpenSSL; None before the handshake is done.
+        self._encrypt: Callable[[bytes], int] | None = None
+        self._read: Callable[[int], bytes] | None = None
+
+    def open(self, connection: Any) -> None:
+        """
+        The handshake is done.
+        """
+        self._encrypt = connection.send
+        self._read = connection.bio_read
+
+    def write(self, data: bytes) -> None:
+        """
+        Encrypt C{data}, and send it. What fits into one record, as most messages do, takes the short way.
+        """
+        tls, encrypt, read = self._tls, self._encrypt, self._read
+        size = len(data)
+        if encrypt is None or read is None or size > _RECORD_BYTES or tls.disconnecting or tls._lostTLSConnection:
+            TLSMemoryBIOProtocol.write(tls, data)
+            return
+        try:
+            taken = encrypt(data)
+        except Error:
+            # OpenSSL has not taken any of it, and says so once more.
+            taken = 0
+        if taken == size:
+            most = size + _RECORD_EXCESS
+            encrypted = read(most)
+            self.send(encrypted)
+            if len(encrypted) == most:
+                # OpenSSL had made something before, too.
+                tls._flushSendBIO()
+        else:
+            TLSMemoryBIOProtocol.write(tls, data[taken:])
+
+    def send(self, encrypted: bytes) -> None:
+        """
+        Send what OpenSSL has made.
+        """
+        transport, socket_send = self._transport, self._socket_send
+        if (
+            socket_send is not None
+            and self._direct < _DIRECT_BYTES
+            and not transport.dataBuffer
+            and not transport._tempDataBuffer
+            and not transport.disconnecting
+        ):
+            try:
+                sent = socket_send(encrypted)
+            except OSError:
+                # There is no room, or the connection is lost: the transport finds out which one when it writes itself.
+                sent = 0
+            if sent == len(encrypted):
+                self._direct += sent
+                return
+            encrypted = encrypted[sent:]
+        self._direct = 0
+        transport.write(encrypted)
+
+
 class TlsTransport(TLSMemoryBIOProtocol):
     """
     The server's side of one connection.
@@ -57,14 +136,12 @@ class TlsTransport(TLSMemoryBIOProtocol):
     # The bytes of a handshake that waits.
     _early = b""
     _in_line = False
-    # Writes to the socket; None if there is no plain TCP below.
-    _socket_send: Callable[[bytes], int] | None = None
-    # How many bytes were written to the socket since the transport has sent any.
-    _direct = 0
+    # In place of the method of Twisted.
+    write: Callable[[bytes], None]
 
     def makeConnection(self, transport: Any) -> None:
-        if type(transport) is TcpTransport:
-            self._socket_send = transport.socket.send
+        self._sender = _Sender(self, transport)
+        self.write = self._sender.write
         super().makeConnection(transport)
 
     def abortConnection(self) -> None:
@@ -100,6 +177,8 @@ class TlsTransport(TLSMemoryBIOProtocol):
     def _shake_hands(self) -> None:
         data, self._early = self._early, b""
         super().dataReceived(data)
+        if self._handshakeDone:
+            self._sender.open(self._tlsConnection)
 
     # -- receiving
 
@@ -171,33 +250,12 @@ class TlsTransport(TLSMemoryBIOProtocol):
         try:
             while True:
                 encrypted = read(most)
-                self._send(encrypted)
+                self._sender.send(encrypted)
                 if len(encrypted) < most:
                     return
         except WantReadError:
             # There is nothing.
             pass
-
-    def _send(self, encrypted: bytes) -> None:
-        transport = self.transport
-        if (
-            self._socket_send is not None
-            and self._direct < _DIRECT_BYTES
-            and not transport.dataBuffer
-            and not transport._tempDataBuffer
-            and not transport.disconnecting
-        ):
-            try:
-                sent = self._socket_send(encrypted)
-            except OSError:
-                # There is no room, or the connection is lost: the transport finds out which one when it writes itself.
-                sent = 0
-            if sent == len(encrypted):
-                self._direct += sent
-                return
-            encrypted = encrypted[sent:]
-        self._direct = 0
-        transport.write(encrypted)
 
 
 class TlsFactory(TLSMemoryBIOFactory):

@@ -78,6 +78,7 @@ class Outbox:
         "_stalled",
         "_told",
         "_transport",
+        "_write",
         "_group",
         "counted",
         "given_up",
@@ -113,6 +114,8 @@ class Outbox:
         self._start()
 
     def _start(self) -> None:
+        # A TLS transport takes long to look it up.
+        self._write = self._transport.write
         self._transport.registerProducer(self, True)
 
     @property
@@ -256,7 +259,7 @@ class Outbox:
         """
         if len(data) <= PIECE_BYTES:
             self._handed = len(data)
-            self._transport.write(data)
+            self._write(data)
         else:
             self._send_frames([data])
 
@@ -275,7 +278,7 @@ class Outbox:
         while self._backlog and not self._stalled:
             piece = self._backlog.take(PIECE_BYTES)
             self._handed = len(piece)
-            self._transport.write(piece)
+            self._write(piece)
         self._backlog.begun = self._backlog.partly_sent
 
     # -- the backlog

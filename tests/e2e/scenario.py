@@ -47,8 +47,8 @@ PATIENT = HERE / "patient.yml"
 QUICK: Mapping[str, Mapping[str, Any]] = {"v7": {"subscriptionInterval": 10}}
 
 #: How long clients wait for an acknowledgement or a record, in milliseconds: longer than L{Client.settle}, which has an
-#: answer that does not come fail the test. By default they warn after two and 15 seconds, which a busy machine takes now
-#: and then.
+#: answer that does not come fail the test. By default they warn after two seconds, or after 15, and a busy machine
+#: takes that long now and then.
 PATIENT_CLIENT: Mapping[str, Any] = {
     "subscriptionTimeout": 30_000,
     "recordReadAckTimeout": 60_000,

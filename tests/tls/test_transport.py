@@ -238,6 +238,7 @@ class SendingTests(ConnectedCase):
         """
         original = self.server._tlsConnection.send
         self.patch(self.server._tlsConnection, "send", lambda data: original(data[:512]))
+        self.server._sender.open(self.server._tlsConnection)
         for data in (bytes(range(256)) * 5, bytes(range(250)) * 100):
             self.server.write(data)
             self.assertEqual(self.received(), data)
@@ -318,11 +319,13 @@ class SendingTests(ConnectedCase):
         A broken socket ends the connection in the next turn; nothing is raised.
         """
         self.socket.broken = True
-        self.server.write(b"hello")
+        kept = self.server.write
+        kept(b"hello")
         self.assertTrue(self.server.connected)
         turn(self.reactor, self.transport)
         self.assertFalse(self.server.connected)
         self.server.write(b"too late")
+        kept(b"too late")
         # A server that stops drops all clients, also those whose end it has not handled yet.
         self.server.abortConnection()
 

@@ -4,7 +4,10 @@ Tests for L{dstwist.transports.outbox_group}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -37,7 +40,7 @@ class TurnTests(SynchronousTestCase):
         """
         outbox, transport = self.outbox()
         written: list[bytes] = []
-        transport.write = written.append  # type: ignore[method-assign, assignment]
+        transport.instead = written.append
         for frame in (b"one ", b"two ", b"three"):
             outbox.write(frame)
         self.assertEqual(written, [])
@@ -143,7 +146,7 @@ class TurnTests(SynchronousTestCase):
         def write(data: bytes) -> None:
             raise RuntimeError("broken")
 
-        bad_transport.write = write  # type: ignore[method-assign]
+        bad_transport.instead = write
         broken.write(b"one")
         outbox.write(b"two")
         self.clock.advance(0)
@@ -161,7 +164,7 @@ class TurnTests(SynchronousTestCase):
         def fail(*args: object) -> None:
             raise RuntimeError("broken")
 
-        bad_transport.write = bad_transport.abortConnection = fail  # type: ignore[method-assign, assignment]
+        bad_transport.instead = bad_transport.abortConnection = fail  # type: ignore[method-assign]
         broken.write(b"one")
         outbox.write(b"two")
         self.clock.advance(0)
@@ -190,7 +193,7 @@ class ManyOutboxesTests(SynchronousTestCase):
             self.clock.rightNow += 0.000_02
             self.sent.append((number, data))
 
-        transport.write = write  # type: ignore[method-assign]
+        transport.instead = write
         return Outbox(transport, self.group, 100, Overflow())
 
     def publish(self, frame: bytes) -> None:
@@ -255,7 +258,7 @@ class ManyOutboxesTests(SynchronousTestCase):
         """
         self.outgoing.large = True
         for outbox in self.outboxes[:3]:
-            outbox._transport.write = self.slow
+            outbox._transport.instead = self.slow
             outbox.write(b"large")
         lengths = turn_lengths(self.clock, list)
         self.assertLess(max(lengths), LONGEST)
@@ -292,12 +295,15 @@ class RefillTests(SynchronousTestCase):
         If many clients begin to read in one turn, no turn is long. All get everything in the end, in order.
         """
 
-        def slow(transport: PushTransport, data: bytes) -> None:
-            self.clock.rightNow += 0.003
-            original(transport, data)
+        def slow(transport: PushTransport) -> Callable[[bytes], object]:
+            def write(data: bytes) -> None:
+                self.clock.rightNow += 0.003
+                StringTransport.write(transport, data)
 
-        original = PushTransport.write
-        self.patch(PushTransport, "write", slow)
+            return write
+
+        for _, transport in self.made:
+            transport.instead = slow(transport)
         lengths = turn_lengths(self.clock, self.resume_all)
         self.assertLess(max(lengths), LONGEST)
         self.assertGreater(len(lengths), 5)
@@ -318,7 +324,7 @@ class RefillTests(SynchronousTestCase):
         self.clock.tick = TIME_SLICE
         self.resume_all()
         self.clock.tick = 0.0
-        self.made[1][1].write = fail  # type: ignore[method-assign]
+        self.made[1][1].instead = fail
         turn_lengths(self.clock, list)
         self.assertTrue(self.made[1][1].aborted)
         self.assertEqual([transport.take() for _, transport in self.made[2:]], [b"0123456789"] * 18)
