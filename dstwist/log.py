@@ -260,6 +260,13 @@ class Logger(TwistedLogger):
         threshold = Logger._threshold
         return threshold is not None and level >= threshold
 
+    @classmethod
+    def informs(cls) -> bool:
+        """
+        Whether lines of the level info are written. For lines of each connection, whose fields take time to gather.
+        """
+        return cls.writes(LogLevel.info)
+
     def emit(self, level: NamedConstant, format: str | None = None, **kwargs: Any) -> None:
         if _failure_watchers and "log_failure" in kwargs:
             for watch in _failure_watchers:

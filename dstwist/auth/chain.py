@@ -89,7 +89,13 @@ class ChainAuthentication:
                 self._log.failure("AUTH_ERROR | an authenticator failed when a user left", event="AUTH_ERROR")
 
     def login(self, handshake: HandshakeData, credentials: Any) -> Deferred[Login]:
-        decision = Deferred.fromCoroutine(self._login(handshake, credentials))
+        first: Deferred[Any] | None = None
+        if self._ready and self.authenticators:
+            first = maybeDeferred(self.authenticators[0].login, handshake, credentials)
+            if first.called and isinstance(first.result, Login) and _stands(first.result):
+                # Most authenticators decide at once. Then a coroutine would take most of the time.
+                return first
+        decision = Deferred.fromCoroutine(self._login(handshake, credentials, first))
         self._pending.add(decision)
         return decision.addBoth(self._forget, decision)
 
@@ -97,7 +103,10 @@ class ChainAuthentication:
         self._pending.discard(decision)
         return result
 
-    async def _login(self, handshake: HandshakeData, credentials: Any) -> Login:
+    async def _login(self, handshake: HandshakeData, credentials: Any, first: Deferred[Any] | None) -> Login:
+        """
+        @param first: the answer of the first authenticator, if that was asked already.
+        """
         if not self._ready:
             early: Deferred[None] = Deferred(self._early.remove)
             self._early.append(early)
@@ -107,10 +116,11 @@ class ChainAuthentication:
                 return _REFUSED
         for part in self.authenticators:
             try:
-                login = await maybeDeferred(part.login, handshake, credentials)
+                asked, first = first, None
+                login = await (asked if asked is not None else maybeDeferred(part.login, handshake, credentials))
                 if not isinstance(login, Login):
                     raise AuthError(f"{type(part).__name__} returned {type(login).__name__}, expected a Login")
-                if login.accepted and not (login.user is None or isinstance(login.user, str)):
+                if not _is_valid(login):
                     raise AuthError(f"{type(part).__name__} returned a user id of type {type(login.user).__name__}")
             except CancelledError:
                 # The client has disconnected, or the server stops: the result is not needed.
@@ -138,3 +148,14 @@ class ChainAuthentication:
             if login.accepted or login.final:
                 return login
         return _REFUSED
+
+
+def _is_valid(login: Login) -> bool:
+    return not login.accepted or login.user is None or isinstance(login.user, str)
+
+
+def _stands(login: Login) -> bool:
+    """
+    Whether C{login} is valid, and no other authenticator is to be asked.
+    """
+    return (login.accepted or login.final) and _is_valid(login)

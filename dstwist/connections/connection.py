@@ -123,7 +123,8 @@ class Connection(Requester):
         self._is_open = True
         self.send(Message(Topic.AUTH, AuthAction.AUTH_SUCCESSFUL, data=login.client_data))
         self._context.users.add(self)
-        self._log.info("AUTH_SUCCESSFUL | {client}", event="AUTH_SUCCESSFUL", **about(self))
+        if Logger.informs():
+            self._log.info("AUTH_SUCCESSFUL | {client}", event="AUTH_SUCCESSFUL", **about(self))
 
     @property
     def link(self) -> ILink:
@@ -295,13 +296,14 @@ class Connection(Requester):
         if opened:
             # After all callbacks: observers of users find nothing of the connection any more.
             self._context.users.remove(self)
-        self._log.info(
-            "CLIENT_DISCONNECTED | {client} after {seconds:.1f} s: {reason}",
-            seconds=self._context.clock.seconds() - self._opened_at,
-            reason=reason,
-            event="CLIENT_DISCONNECTED",
-            **about(self),
-        )
+        if Logger.informs():
+            self._log.info(
+                "CLIENT_DISCONNECTED | {client} after {seconds:.1f} s: {reason}",
+                seconds=self._context.clock.seconds() - self._opened_at,
+                reason=reason,
+                event="CLIENT_DISCONNECTED",
+                **about(self),
+            )
 
     # -- the clock
 

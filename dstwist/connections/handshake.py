@@ -93,12 +93,13 @@ class ClientHandshake:
         """
         self._opened_at = self._context.clock.seconds()
         self._before_login.start_timeout(self._not_authenticated_in_time)
-        self._log.info(
-            "INCOMING_CONNECTION | from {page} ({client.place})",
-            page=_page(self._request),
-            event="INCOMING_CONNECTION",
-            **about(self._request),
-        )
+        if Logger.informs():
+            self._log.info(
+                "INCOMING_CONNECTION | from {page} ({client.place})",
+                page=_page(self._request),
+                event="INCOMING_CONNECTION",
+                **about(self._request),
+            )
         if self._connection.dialect.server_speaks_first:
             delay = self._context.settings.greeting_delay
             if delay:
@@ -250,15 +251,19 @@ class ClientHandshake:
     def _login(self, message: Message | Malformed) -> None:
         assert isinstance(message, Message) and isinstance(message.data, bytes)
         self._state = State.DECIDING
-        attempt = self._context.logins.begin(self._request, message.data)
-        decision = attempt.decision.addCallback(self._decided)
-        # First, since the login may be decided already.
+        try:
+            attempt = self._context.logins.begin(self._request, message.data)
+            if attempt.decided is not None:
+                self._decided(attempt.decided)
+                return
+        except Exception:
+            self._broken(Failure())
+            return
+        # Not for a login that is decided by now: to pause reading and to resume it takes two system calls.
         self._attempt = attempt
-        if self._state is State.DECIDING:
-            # Most logins are decided by now. To pause reading and to resume it takes two system calls.
-            self._is_paused = True
-            self._connection.pause()
-        decision.addErrback(self._broken).addBoth(self._forget, attempt)
+        self._is_paused = True
+        self._connection.pause()
+        attempt.decision.addCallback(self._decided).addErrback(self._broken).addBoth(self._forget, attempt)
 
     def _decided(self, decision: LoginDecision) -> None:
         # The client may have gone meanwhile, or its connection may have been closed.

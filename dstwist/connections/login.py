@@ -82,10 +82,10 @@ class LoginAttempt:
     """
     One login, until it is decided.
 
-    @ivar decision: fires with the L{LoginDecision}. It fails only by a mistake of ours.
+    @ivar decided: the decision, if it was made at once.
     """
 
-    __slots__ = ("_abandoned", "_client", "_count", "_credentials", "_logins", "_text", "decision")
+    __slots__ = ("_abandoned", "_client", "_count", "_credentials", "_logins", "_pending", "_text", "decided")
 
     _log = Logger()
 
@@ -96,7 +96,19 @@ class LoginAttempt:
         self._credentials = loads(text)
         self._abandoned = False
         self._count = 1
-        self.decision = self._decide().addCallback(self._counted)
+        self.decided: LoginDecision | None = None
+        self._pending: Deferred[LoginDecision] | None = None
+        self._decide()
+
+    @property
+    def decision(self) -> Deferred[LoginDecision]:
+        """
+        Fires with the decision, and has fired if that was made at once. It fails only by a mistake of ours.
+        """
+        if self._pending is not None:
+            return self._pending
+        assert self.decided is not None
+        return succeed(self.decided)
 
     def join(self) -> None:
         """
@@ -109,15 +121,21 @@ class LoginAttempt:
         The client has gone. The authenticator may stop: other clients wait for their logins.
         """
         self._abandoned = True
-        self.decision.cancel()
+        if self._pending is not None:
+            self._pending.cancel()
 
-    def _decide(self) -> Deferred[LoginDecision]:
+    def _decide(self) -> None:
         exceeded = self._logins.failed_logins.check(self._client.address, self._credentials)
         if exceeded is not None:
             # Perhaps it was not this client that has failed.
-            return succeed(self._exceeded(exceeded, about(self._client)))
+            self.decided = self._counted(self._exceeded(exceeded, about(self._client)))
+            return
         login = self._logins.authenticator.login(self._client, self._credentials)
-        return login.addCallbacks(self._decided, self._undecided)
+        if login.called and isinstance(login.result, Login):
+            # The usual case, without the detour.
+            self.decided = self._counted(self._decided(login.result))
+        else:
+            self._pending = login.addCallbacks(self._decided, self._undecided).addCallback(self._counted)
 
     def _counted(self, decision: LoginDecision) -> LoginDecision:
         self._logins.outcomes[decision.outcome] += self._count

@@ -40,6 +40,9 @@ class Proxies:
         """
         if address == LOCAL:
             return self._unix
+        if not self._networks:
+            # Nearly always: to parse an address takes longer than all else that is done for a new connection.
+            return False
         try:
             found = plain(address)
         except ValueError:

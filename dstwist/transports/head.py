@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import re
 
-#: Other characters, which end a line for some readers and not for others. Only a head without them is plain.
-_UNUSUAL = re.compile(r"[^\t\r\n -~]|\r(?!\n)|(?<!\r)\n")
+#: A request line and headers that no reader can understand in two ways. Other characters than these end a line for some
+#: readers and not for others.
+_PLAIN = re.compile(r'GET /(?:[!"$-.0-~][!"$-~]*)? HTTP/1\.1(?:\r\n[!-9;-~]+:[\t -~]*)+')
 
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 _ORIGIN = re.compile(r"https?://[\w.-]+(?::[0-9]{1,4})?", re.ASCII)
-_TARGET = re.compile(r"/(?:[^/#\s][^#\s]*)?")
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 #: The extensions that browsers and the C{ws} package of Node.js offer. The server takes none.
@@ -28,7 +28,7 @@ class Head:
     @ivar origin: a header, like C{host} and C{forwarded}; C{None} if it is missing.
     """
 
-    __slots__ = ("_is_repeated", "_request", "_text", "forwarded", "headers", "host", "origin", "size", "web_socket")
+    __slots__ = ("_is_repeated", "_text", "forwarded", "headers", "host", "origin", "size", "web_socket")
 
     def __init__(self, data: bytes) -> None:
         self.size = len(data) + 4
@@ -43,7 +43,6 @@ class Head:
             name = name.lower()
             headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
         self.headers = headers
-        self._request = request
         self._is_repeated = len(headers) < len(lines)
         self.origin = headers.get("origin")
         self.host = headers.get("host")
@@ -60,24 +59,22 @@ class Head:
         that readers could understand in two ways. C{None} for all others, which may be valid, too.
         """
         get = self.headers.get
-        method, _, rest = self._request.partition(" ")
-        target, _, version = rest.partition(" ")
         key = get("sec-websocket-key", "")
         if (
-            method == "GET"
-            and version == "HTTP/1.1"
-            and not self._is_repeated
+            not self._is_repeated
             and get("sec-websocket-version") == "13"
             and get("upgrade", "").lower() == "websocket"
-            and "upgrade" in map(str.strip, get("connection", "").lower().split(","))
+            and _asks_for_upgrade(get("connection", ""))
             and get("sec-websocket-extensions") in _OFFERS
             and "sec-websocket-protocol" not in self.headers
-            and _TARGET.fullmatch(target)
             and _HOST.fullmatch(self.host or "")
             and (self.origin is None or _ORIGIN.fullmatch(self.origin))
             and _KEY.fullmatch(key)
-            and not _UNUSUAL.search(self._text)
-            and not any(not name or " " in name or "\t" in name for name in self.headers)
+            and _PLAIN.fullmatch(self._text)
         ):
             return key
         return None
+
+
+def _asks_for_upgrade(connection: str) -> bool:
+    return connection == "Upgrade" or "upgrade" in map(str.strip, connection.lower().split(","))

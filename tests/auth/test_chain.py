@@ -84,6 +84,31 @@ class ChainAuthenticationTests(ChainCase):
             self.assertEqual(self.login(), Login(True, "open"))
             self.assertEqual(self.login(), decision)
 
+    def test_decided_at_once(self) -> None:
+        """
+        The answer of a first authenticator that decides at once is handed on as it is, and no other answer is.
+        """
+        not_text: Any = 1
+        for decision in (Login(True, "ann"), Login(True), Login(False)):
+            answer = succeed(decision)
+            self.chain(Full([answer].pop))
+            self.assertIs(self.authenticator.login(HANDSHAKE, {}), answer)
+        for decision in (NOT_MINE, Login(True, not_text)):
+            answer = succeed(decision)
+            self.chain(Full([answer].pop))
+            self.assertIsNot(self.authenticator.login(HANDSHAKE, {}), answer)
+
+    def test_asked_once(self) -> None:
+        """
+        Each authenticator is asked once for a login, whatever it answers.
+        """
+        answers: list[Any] = [Login(True, "ann"), NOT_MINE, fail(AuthError("away")), Deferred(), "nothing"]
+        for answer in answers:
+            full = Full([answer].pop)
+            self.chain(full)
+            self.authenticator.login(HANDSHAKE, {})
+            self.assertEqual(full.calls.count("login"), 1)
+
     def test_nobody(self) -> None:
         """
         A client that no authenticator is responsible for is refused without data, also if there is only one

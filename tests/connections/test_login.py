@@ -53,6 +53,23 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(self.decide(login), LoginDecision(Outcome.ACCEPTED, login, "ann", b'"hello"'))
         self.assertEqual((lines.of("info"), self.authenticator.asked), ([], [{"username": "ann"}]))
 
+    def test_decided_at_once(self) -> None:
+        """
+        A decision that is made at once is there at once, and no Deferred is needed; a later one comes by its Deferred
+        only.
+        """
+        later: Deferred[Login] = Deferred()
+        self.authenticator.decisions.extend([Login(True, "ann"), later])
+        logins = self.logins()
+        attempt = logins.begin(CLIENT, ANN)
+        self.assertEqual(self.successResultOf(attempt.decision), attempt.decided)
+        self.assertIsNotNone(attempt.decided)
+        attempt = logins.begin(CLIENT, ANN)
+        self.assertNoResult(attempt.decision)
+        later.callback(Login(True, "ann"))
+        self.successResultOf(attempt.decision)
+        self.assertIsNone(attempt.decided)
+
     def test_unnamed(self) -> None:
         """
         A user without a name has deepstream's name for such users.
