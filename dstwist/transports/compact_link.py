@@ -1,9 +1,10 @@
 """
 Autobahn's protocol in less memory.
 
-An idle connection is mostly Autobahn's attributes: about 80 of them, in a dictionary of 3.3 kB. Here they are slots,
-which take 8 bytes each; the options are attributes of a class for each factory (L{with_options}); and all that only the
-handshake needs is dropped after it (L{CompactLink.forget_handshake}).
+An idle connection is mostly Autobahn's attributes: about 80 of them, in a dictionary of 3.3 kB. Here those that change
+are slots, which take 8 bytes each. The options, and the first values of all attributes that seldom change, belong to a
+class for each factory (L{with_options}): to set them takes a tenth of the time of a login. All that only the handshake
+needs is dropped after it (L{CompactLink.forget_handshake}).
 
 Most of the time of a login is Autobahn's as well: it describes the transport, reads the head again that has chosen the
 path, and makes the texts of log lines that nobody reads. So the plain handshake that nearly all clients send is
@@ -15,26 +16,32 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import deque
+from functools import cached_property
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from autobahn.websocket.protocol import WebSocketProtocol
+from autobahn.websocket.utf8validator import Utf8Validator
+from twisted.internet.defer import Deferred
 
 from dstwist.transports.head import Head
 
-#: The attributes that Autobahn sets on each connection, in any of its versions.
+#: The attributes that Autobahn changes on each connection, in any of its versions.
 _ATTRIBUTES = """
-    is_closed is_open _valid_events _results _transport_details
-    _perMessageCompress trackedTimings trafficStats state send_state data send_queue triggered utf8validator
-    wasMaxFramePayloadSizeExceeded wasMaxMessagePayloadSizeExceeded closedByMe failedByMe droppedByMe wasClean
-    wasNotCleanReason wasServerConnectionDropTimeout wasOpenHandshakeTimeout wasCloseHandshakeTimeout
-    wasServingFlashSocketPolicyFile localCloseCode localCloseReason remoteCloseCode remoteCloseReason
-    openHandshakeTimeoutCall closeHandshakeTimeoutCall
-    autoPingTimeoutCall autoPingPending autoPingPendingCall autoPingPendingSeq autoPingPendingSent
-    http_request_data http_status_line http_headers http_request_uri http_request_path http_request_params
+    state data http_request_data http_status_line http_headers http_request_uri http_request_path http_request_params
     http_request_host http_response_data websocket_version websocket_protocols websocket_origin websocket_extensions
     websocket_protocol_in_use websocket_extensions_in_use _wskey inside_message current_frame
 """.split()
+
+#: Attributes with objects that all connections of a factory can share: the figures are not used, and the queue is for
+#: data that is held back, and no data is.
+_SHARED = frozenset({"_valid_events", "trafficStats", "send_queue"})
+
+#: Attributes with objects that each connection makes when it needs them, which it seldom does.
+_ON_DEMAND = frozenset({"is_open", "is_closed", "utf8validator", "_results"})
+
+#: The values that can be shared by themselves.
+_CONSTANTS = (bool, int, float, str, bytes, type(None))
 
 #: The protocol version of RFC 6455.
 _VERSION = 13
@@ -45,8 +52,11 @@ _RESPONSE = (
     b"Sec-WebSocket-Accept: %s\r\n\r\n"
 )
 
-#: Stays empty: the queue is for data that is held back, and no data is.
+#: Stays empty. Connections that have not come through a factory have queues of their own before.
 _NO_QUEUE: deque[Any] = deque()
+
+#: Stays empty.
+_NO_EXTENSIONS: list[Any] = []
 
 
 class CompactLink(WebSocketServerProtocol):
@@ -60,13 +70,33 @@ class CompactLink(WebSocketServerProtocol):
     #: The head of the request; C{None} if it was not read before, and when the WebSocket is open.
     head: Head | None = None
 
+    #: Whether the class has the first values of all attributes.
+    _is_prepared = False
+
+    is_open = cached_property(lambda link: Deferred())
+    is_closed = cached_property(lambda link: Deferred())
+    utf8validator = cached_property(lambda link: Utf8Validator())
+    _results = cached_property(lambda link: dict.fromkeys(link._valid_events))
+
+    def __init__(self) -> None:
+        if not self._is_prepared:
+            super().__init__()
+
     def connectionMade(self) -> None:
         # Not Autobahn's own: it would describe the transport.
         link: Any = self
-        link.peer = None
-        link._transport_details = None
-        WebSocketProtocol._connectionMade(self)
+        if self._is_prepared:
+            link.state = WebSocketProtocol.STATE_CONNECTING
+            link.data = b""
+        else:
+            link._transport_details = None
+            WebSocketProtocol._connectionMade(self)
         link.factory.countConnections += 1
+
+    def _connectionLost(self, reason: Any) -> None:
+        # Not Autobahn's own: it would describe the transport for a line that nobody reads.
+        WebSocketProtocol._connectionLost(self, reason)
+        self.factory.countConnections -= 1
 
     def _onOpen(self) -> None:
         self.onOpen()
@@ -85,7 +115,7 @@ class CompactLink(WebSocketServerProtocol):
         link.http_headers = head.headers
         link.websocket_version = _VERSION
         link.websocket_protocol_in_use = None
-        link.websocket_extensions_in_use = []
+        link.websocket_extensions_in_use = _NO_EXTENSIONS
         accept = base64.b64encode(hashlib.sha1(key.encode() + WebSocketProtocol._WS_MAGIC).digest())
         link.sendData(_RESPONSE % (link.factory.server.encode(), accept))
         link.state = WebSocketProtocol.STATE_OPEN
@@ -94,7 +124,8 @@ class CompactLink(WebSocketServerProtocol):
         if link.autoPingInterval:
             link.autoPingPendingCall = link.factory._batched_timer.call_later(link.autoPingInterval, link._sendAutoPing)
         link.onOpen()
-        link.is_open.callback(None)
+        if "is_open" in vars(self):
+            link.is_open.callback(None)
         if link.data:
             link.consumeData()
 
@@ -106,15 +137,42 @@ class CompactLink(WebSocketServerProtocol):
             del self.head
         link: Any = self  # these attributes are never None for Autobahn
         link.http_request_data = link.http_response_data = link.http_status_line = link._wskey = None
-        link.send_queue = _NO_QUEUE
+        if not self._is_prepared:
+            link.send_queue = _NO_QUEUE
+
+    def forget_results(self) -> None:
+        """
+        Drop Autobahn's Deferreds, which have this link as their result.
+        """
+        kept = vars(self)
+        kept.pop("is_open", None)
+        kept.pop("is_closed", None)
 
 
 def with_options(protocol: Any, factory: Any) -> Any:
     """
-    The class C{protocol} with the options of C{factory} as attributes. Autobahn would copy them to each connection, and
-    write the text of a log line that nobody reads, which takes a third of the time of a login.
+    The class C{protocol} with the options of C{factory} as attributes, and the first values of all other attributes.
+    Autobahn would copy the options to each connection, and write the text of a log line that nobody reads, which takes
+    a third of the time of a login.
     """
     values = {name: getattr(factory, name) for name in protocol.CONFIG_ATTRS}
     # A function in a class would become a method.
     options = {name: staticmethod(value) if callable(value) else value for name, value in values.items()}
-    return type(protocol.__name__, (protocol,), {"CONFIG_ATTRS": (), "__module__": protocol.__module__, **options})
+    made = type(protocol.__name__, (protocol,), {"CONFIG_ATTRS": (), "__module__": protocol.__module__, **options})
+    first = _first_values(made, factory)
+    if all(name in _SHARED or isinstance(value, _CONSTANTS) for name, value in first.items()):
+        for name, value in first.items():
+            setattr(made, name, value)
+        made._is_prepared = True  # type: ignore[attr-defined]
+    return made
+
+
+def _first_values(protocol: Any, factory: Any) -> dict[str, Any]:
+    """
+    The attributes that Autobahn gives a new connection, as far as they are not made for each connection.
+    """
+    link = protocol()
+    link.factory = factory
+    link._transport_details = None
+    WebSocketProtocol._connectionMade(link)
+    return {name: value for name, value in vars(link).items() if name not in _ON_DEMAND and name != "factory"}

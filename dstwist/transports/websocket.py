@@ -179,8 +179,7 @@ class WebSocketLink(CountedLink):
         self.data = b""
         self.message_data = self.frame_data = None
         self.forget_part()
-        # Autobahn's Deferreds have this link as their result.
-        self.is_open = self.is_closed = None
+        self.forget_results()
 
     def dataReceived(self, data: bytes) -> None:
         try:

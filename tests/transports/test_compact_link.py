@@ -9,10 +9,13 @@ from typing import Any
 from unittest import mock
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.protocol import WebSocketProtocol
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.config.settings import Settings
@@ -97,13 +100,27 @@ OTHERS = (
 PIECES = sorted({line for lines in (*PLAIN, *OTHERS) for line in lines[1:]})
 
 
-def state_of(link: Any) -> dict[str, object]:
+def state_of(link: Any, first: Any) -> dict[str, object]:
     """
     The attributes of an open WebSocket, as far as they can be the same for two.
+
+    @param first: the class with the first values of all attributes.
     """
-    unlike = {"number", "opened_at", "head", "websocket_origin", "http_request_uri", "http_request_path", "peer"}
+    # Autobahn makes Deferreds that are not needed.
+    unlike = {
+        "is_open",
+        "is_closed",
+        "number",
+        "opened_at",
+        "head",
+        "websocket_origin",
+        "http_request_uri",
+        "http_request_path",
+        "peer",
+    }
     unlike |= {"http_request_params", "http_request_host", "websocket_protocols", "websocket_extensions", "slot"}
-    names = {*vars(link), *CompactLink.__slots__} - unlike
+    names = {*vars(link), *vars(first), *CompactLink.__slots__} - unlike
+    names = {name for name in names if not name.startswith("__")}
     values = {name: getattr(link, name, None) for name in names}
     # Objects are compared by their kind.
     plain = (bool, int, bytes, str, dict, list, type(None))
@@ -148,11 +165,85 @@ class CompactLinkTests(SynchronousTestCase):
             self.assertIsNone(getattr(self.link, name), name)
         self.assertEqual(self.link.http_headers["upgrade"], "websocket")
 
+    def test_prepared(self) -> None:
+        """
+        A new connection has all attributes that Autobahn would set, with the same values, and none of them is set for
+        it alone.
+        """
+        protocol = type(self.link)
+        self.assertTrue(protocol._is_prepared)
+        link, its_link = (self.new_link(protocol, prepared) for prepared in (True, False))
+        self.assertLess(set(vars(link)), {"factory", "connected", "transport", "state", "data", "number"})
+        self.assertGreater(len(vars(its_link)), 30)
+        for name in vars(its_link).keys() - {"factory"}:
+            value = vars(its_link)[name]
+            own = getattr(link, name)
+            if isinstance(value, bool | int | bytes | str | list | dict | type(None)):
+                self.assertEqual(own, value, name)
+            else:
+                self.assertIs(type(own), type(value), name)
+        self.assertEqual((link.state, link.data), (its_link.state, its_link.data))
+
+    def new_link(self, protocol: Any, prepared: bool) -> Any:
+        """
+        A link that Autobahn has made ready for a handshake.
+        """
+        self.patch(protocol, "_is_prepared", prepared)
+        link = protocol()
+        link.factory = mock.Mock(countConnections=0)
+        CompactLink.connectionMade(link)
+        self.assertEqual(link.factory.countConnections, 1)
+        return link
+
+    def test_on_demand(self) -> None:
+        """
+        Objects that few connections need are made when they are needed, for each connection its own. Autobahn resolves
+        its Deferreds as usual.
+        """
+        one, other = (self.new_link(type(self.link), True) for _ in range(2))
+        for name in ("is_open", "is_closed", "utf8validator", "_results"):
+            self.assertIs(getattr(one, name), getattr(one, name))
+            self.assertIsNot(getattr(one, name), getattr(other, name))
+        WebSocketProtocol._connectionLost(one, "gone")
+        self.assertIs(self.successResultOf(one.is_closed), one)
+
+    def test_unknown_object(self) -> None:
+        """
+        If another version of Autobahn gives each connection an object that is not known here, connections do not share
+        it: Autobahn sets all attributes of each connection itself.
+        """
+        original = WebSocketProtocol._connectionMade
+
+        def made(link: Any) -> None:
+            original(link)
+            link.something = []
+
+        factory = WebSocketServerFactory(reactor=MemoryReactorClock())
+        with mock.patch.object(WebSocketProtocol, "_connectionMade", made):
+            protocol = with_options(WebSocketLink, factory)
+            self.assertFalse(protocol._is_prepared)
+            links = [protocol(), protocol()]
+            for link in links:
+                link.factory = factory
+                CompactLink.connectionMade(link)
+        self.assertIsNot(links[0].something, links[1].something)
+        self.assertIsNot(links[0].trafficStats, links[1].trafficStats)
+
+    def test_count(self) -> None:
+        """
+        Autobahn's count of the connections is right after their end.
+        """
+        factory: Any = self.node.web_sockets["/deepstream"]
+        self.assertEqual(factory.countConnections, 1)
+        self.link.connectionLost(Failure(ConnectionDone()))
+        self.reactor.advance(0)
+        self.assertEqual((factory.countConnections, factory.links), (0, set()))
+
     def test_nothing_hidden(self) -> None:
         """
         No slot stands before an attribute that Autobahn's class has.
         """
-        self.assertGreater(len(CompactLink.__slots__), 40)
+        self.assertGreater(len(CompactLink.__slots__), 15)
         for name in CompactLink.__slots__:
             self.assertFalse(hasattr(WebSocketServerProtocol, name), name)
 
@@ -195,7 +286,7 @@ class HandshakeTests(SynchronousTestCase):
                 (response, link), (its_response, its_link) = self.by_both(lines, more)
                 self.assertIn(b"HTTP/1.1 101 Switching Protocols\r\n", response)
                 self.assertEqual(response, its_response)
-                self.assertEqual(state_of(link), state_of(its_link))
+                self.assertEqual(state_of(link, type(its_link)), state_of(its_link, type(link)))
 
     def test_plain(self) -> None:
         """
