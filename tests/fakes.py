@@ -27,7 +27,7 @@ from dstwist.interfaces import (
     ICodec,
     IConnection,
     IIdentity,
-    IInstantStore,
+    IKnowingStore,
     ILink,
     IPermission,
     IReplaceableStore,
@@ -368,7 +368,7 @@ class FakePermission:
         return decision
 
 
-@implementer(IInstantStore, ISharedStore)
+@implementer(IKnowingStore, ISharedStore)
 class FakeStore:
     """
     A store that is as slow and as unreliable as a test wants it. Operations on one name take effect in order.
@@ -417,6 +417,9 @@ class FakeStore:
         self.calls.append(("set", name, record.version))
         self._put(name, record.version, record.data)
         return True
+
+    def lacks(self, name: str) -> bool:
+        return self._is_instant("get", name) and name not in self.records and name not in self.removed
 
     def _is_instant(self, operation: str, name: str) -> bool:
         busy = self._busy.get(name, 0.0) > self._clock.seconds()
@@ -595,7 +598,7 @@ class FakesTests(SynchronousTestCase):
         verifyObject(ILink, FakeLink())
         verifyObject(ITopicService, FakeService())
         verifyObject(IPermission, FakePermission())
-        verifyObject(IInstantStore, FakeStore())
+        verifyObject(IKnowingStore, FakeStore())
         verifyObject(ISharedStore, FakeStore())
         verifyObject(ICallbackStore, FakeCallbackStore())
         verifyObject(IReplaceableStore, FakeReplaceableStore())

@@ -20,7 +20,7 @@ from dstwist.interfaces.authentication import HandshakeData, IAuthenticator, IDe
 from dstwist.interfaces.cluster import IBus, IClusterTable, IClusterTableHost, TableReading
 from dstwist.interfaces.http import HttpAnswer, HttpOutcome, HttpRequest, HttpStream, IHttpHandler, IStreamWriter, Route
 from dstwist.interfaces.lifecycle import ILifecycle
-from dstwist.interfaces.permission import IDecider, IPermission
+from dstwist.interfaces.permission import IDecider, IPermission, ISimplePermission
 from dstwist.interfaces.plugins import IPlugin, IPluginMaker
 from dstwist.interfaces.records import (
     ANY_VERSION,
@@ -30,6 +30,7 @@ from dstwist.interfaces.records import (
     IDoubtingCache,
     IEnumerableStore,
     IInstantStore,
+    IKnowingStore,
     IRecordStore,
     IReplaceableStore,
     ISharedStore,
@@ -78,6 +79,7 @@ __all__ = [
     "IHttpHandler",
     "IIdentity",
     "IInstantStore",
+    "IKnowingStore",
     "ILifecycle",
     "ILink",
     "IOutbox",
@@ -90,6 +92,7 @@ __all__ = [
     "IRequester",
     "IRevocable",
     "ISharedStore",
+    "ISimplePermission",
     "IStore",
     "IStoreMaker",
     "IStoreStatus",

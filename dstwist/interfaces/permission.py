@@ -4,10 +4,13 @@ Decisions on what a client may do.
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from dstwist.interfaces.requests import IIdentity
+from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
 from dstwist.record import Change
 
@@ -28,6 +31,18 @@ class IPermission(Interface):
             the request's action as C{original_action}.
         @param change: the record as it is now, and as the request would make it. Without it, a rule that refers to the
             record looks it up.
+        """
+
+
+class ISimplePermission(IPermission):
+    """
+    A permission that can tell at once what is permitted to all.
+    """
+
+    def permits_all(topic: Topic, action: IntEnum, name: str) -> bool:
+        """
+        Whether C{allows} is C{True} for each message with that topic, action and name, whoever sends it, and whatever
+        the record is. C{False} says nothing: ask C{allows} then.
         """
 
 

@@ -156,6 +156,18 @@ class IInstantStore(IRecordStore):
         """
 
 
+class IKnowingStore(IInstantStore):
+    """
+    An instant store that knows at once which records it does not have.
+    """
+
+    def lacks(name: str) -> bool:
+        """
+        Whether the store has no record of that name, and does not remember that it had one. So C{keep} may be given
+        version 1 of the record. C{False} says nothing.
+        """
+
+
 class IReplaceableStore(Interface):
     """
     A store in a server of its own, which may lose acknowledged writes: it was restarted without its data, was restored,

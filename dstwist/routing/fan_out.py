@@ -56,6 +56,18 @@ class FanOut:
         """
         return sum(map(len, self._names.get(name, {}).values()))
 
+    def is_heard(self, name: str, exclude: IRequester) -> bool:
+        """
+        Whether C{name} has a subscriber other than C{exclude}.
+        """
+        wires = self._names.get(name)
+        if wires is None:
+            return False
+        for members in wires.values():
+            if len(members) > 1 or exclude not in members:
+                return True
+        return False
+
     # -- who is in here
 
     def add(self, name: str, connection: IConnection) -> None:

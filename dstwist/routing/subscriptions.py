@@ -50,8 +50,8 @@ class SubscriptionRegistry:
     """
     The subscriptions of one topic.
 
-    @ivar publish: L{FanOut.publish}; so are C{publish_either}, C{publish_to} and C{write_shared}. Attributes save the
-        call of a method that only calls another one.
+    @ivar publish: L{FanOut.publish}; so are C{publish_either}, C{publish_to}, C{is_heard} and C{write_shared}.
+        Attributes save the call of a method that only calls another one.
     @ivar deliveries: by action, how many messages were written to subscribers.
     @ivar subscribe: L{SubscriptionRequests.subscribe}; so are C{unsubscribe}, C{subscribing} and C{unsubscribing}.
     @ivar all_take_patches: whether the wires of all subscribers so far take PATCH (L{FanOut.publish_either}).
@@ -80,6 +80,7 @@ class SubscriptionRegistry:
         self.publish = fan_out.publish
         self.publish_either = fan_out.publish_either
         self.publish_to = fan_out.publish_to
+        self.is_heard = fan_out.is_heard
         self.write_shared = fan_out.write_shared
         self._topic = topic
         self._clock = clock

@@ -40,7 +40,7 @@ from dstwist.interfaces import (
     ICountedCache,
     IDoubtingCache,
     IEnumerableStore,
-    IInstantStore,
+    IKnowingStore,
     ISharedStore,
     Record,
 )
@@ -50,7 +50,7 @@ from dstwist.record import NO_RECORD
 from dstwist.store.tombstones import Tombstones
 
 
-@implementer(IInstantStore, ISharedStore, IEnumerableStore, IDoubtingCache, ICountedCache)
+@implementer(IKnowingStore, ISharedStore, IEnumerableStore, IDoubtingCache, ICountedCache)
 class MemoryStore:
     """
     Records in dictionaries.
@@ -156,6 +156,11 @@ class MemoryStore:
         if self._loose_weight:
             self._make_room()
         return True
+
+    def lacks(self, name: str) -> bool:
+        if name in self._firm or name in self._loose:
+            return False
+        return self._tombstones is None or name not in self._tombstones
 
     def get(self, name: str) -> Deferred[Record | None]:
         return succeed(self.known(name))

@@ -35,6 +35,12 @@ class Tombstones:
         # Version and time of expiry by name, the oldest first.
         self._versions: dict[str, tuple[int, float]] = {}
 
+    def __contains__(self, name: str) -> bool:
+        """
+        Whether the record may have been removed. An expired tombstone may still be here.
+        """
+        return name in self._versions
+
     def add(self, name: str, version: int) -> None:
         """
         The record was removed at that version.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from dstwist.interfaces import IPermission
+from dstwist.interfaces import ISimplePermission
 from dstwist.permission.open import OpenPermission
 from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
@@ -21,9 +21,9 @@ class OpenPermissionTests(SynchronousTestCase):
 
     def test_interface(self) -> None:
         """
-        L{OpenPermission} provides L{IPermission}.
+        L{OpenPermission} provides L{ISimplePermission}.
         """
-        verifyObject(IPermission, OpenPermission())
+        verifyObject(ISimplePermission, OpenPermission())
 
     def test_all(self) -> None:
         """
@@ -31,3 +31,4 @@ class OpenPermissionTests(SynchronousTestCase):
         """
         request = Message(Topic.RECORD, RecordAction.DELETE, "a")
         self.assertIs(OpenPermission().allows(request, FakeConnection("open")), True)
+        self.assertTrue(OpenPermission().permits_all(Topic.RECORD, RecordAction.DELETE, "a"))

@@ -67,6 +67,17 @@ class FanOutTests(SynchronousTestCase):
         self.fan_out.publish(emit(), exclude=ann)
         self.assertEqual([connection.take() for connection in (ann, bob, cat)], [[], [emit()], []])
 
+    def test_is_heard(self) -> None:
+        """
+        A name is heard if it has a subscriber other than the excluded one, on the same wire or on another.
+        """
+        ann = self.subscriber("own", "shared", "mixed")
+        self.subscriber("shared", wire=ann.wire)
+        self.subscriber("mixed")
+        heard = [self.fan_out.is_heard(name, ann) for name in ("own", "shared", "mixed", "none")]
+        self.assertEqual(heard, [False, True, True, False])
+        self.assertTrue(self.fan_out.is_heard("own", FakeConnection()))
+
     def test_sole_subscriber(self) -> None:
         """
         A message of the only subscriber of a wire is not encoded for that wire.

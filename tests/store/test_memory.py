@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.config.settings import RecordSettings
 from dstwist.errors import StoreFull
-from dstwist.interfaces import ICountedCache, IDoubtingCache, IEnumerableStore, IInstantStore, Record
+from dstwist.interfaces import ICountedCache, IDoubtingCache, IEnumerableStore, IInstantStore, IKnowingStore, Record
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.store.memory import MemoryStore
@@ -94,6 +94,29 @@ class LargeRecordTests(SynchronousTestCase):
             store.set(str(id(data)), 1, data)
         self.assertEqual(len(freed), 1)
         self.assertIs(freed[0], large)
+
+
+class LacksTests(contract.StoreTestCase):
+    """
+    L{MemoryStore.lacks}.
+    """
+
+    def test_lacks(self) -> None:
+        """
+        It is certain of a name that it has never had, or of which it has no tombstone any more.
+        """
+        seconds = 0.0
+        tombstones = Tombstones(RecordSettings(deletion_memory=10.0), lambda: seconds)
+        store = MemoryStore(max_bytes=1_000_000, kept=("firm/",), tombstones=tombstones)
+        verifyObject(IKnowingStore, store)
+        names = ("a", "firm/a", "gone", "never")
+        for name in names[:3]:
+            self.result(store.set(name, 1, {}))
+        self.result(store.remove("gone", 1))
+        self.assertEqual([store.lacks(name) for name in names], [False, False, False, True])
+        self.result(store.replace("gone", None, Record(2, {})))
+        self.result(store.delete("gone"))
+        self.assertTrue(store.lacks("gone"))
 
 
 class FirmLimitsTests(MemoryStoreTests):

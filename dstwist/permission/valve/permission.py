@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -16,13 +17,13 @@ from zope.interface import implementer
 from dstwist.config.fields import shown
 from dstwist.counters.histogram import SHORT_SECONDS, Histogram
 from dstwist.errors import RuleError, StoreError
-from dstwist.interfaces import Change, IDecider, IIdentity, IPermission, Record
+from dstwist.interfaces import Change, IDecider, IIdentity, ISimplePermission, Record
 from dstwist.permission.valve.actions import SECTIONS
 from dstwist.permission.valve.decision import Decision, Loader
 from dstwist.permission.valve.rules import Guard, Rule, Rules
 from dstwist.permission.valve.scope import Scope
 from dstwist.permission.valve.values import Meter, truthy
-from dstwist.protocol.constants import NAMELESS_USERS
+from dstwist.protocol.constants import NAMELESS_USERS, Topic
 from dstwist.protocol.message import Message
 from dstwist.protocol.patched import plain
 from dstwist.protocol.typed import UNDEFINED
@@ -44,7 +45,7 @@ def no_records(name: str) -> Deferred[Record | None]:
     return fail(StoreError("there are no records"))
 
 
-@implementer(IPermission, IDecider)
+@implementer(ISimplePermission, IDecider)
 class ValvePermission:
     """
     Decides by the rules.
@@ -129,6 +130,14 @@ class ValvePermission:
         decision = self.evaluate(guard, rule, groups, message, identity, change)
         self.times.observe(time.perf_counter() - begin)
         return decision
+
+    def permits_all(self, topic: Topic, action: IntEnum, name: str) -> bool:
+        guards = self.guards.get(topic)
+        guard = guards.get(action) if guards is not None else None
+        if guard is None:
+            return True
+        found = guard.find(name if guard.named else NO_NAME)
+        return found is not None and found[0].constant is True
 
     def decider(self, message: Message, name: str | None) -> str:
         guard = self.guards.get(message.topic, {}).get(message.action)

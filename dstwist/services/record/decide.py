@@ -37,7 +37,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import DeferredLock
 
 from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import RecordAction
@@ -50,7 +50,7 @@ from dstwist.services.record.parts import RecordParts
 from dstwist.services.record.queue import Request, Step
 from dstwist.services.record.refusals import SendConflict, SendRefusal
 from dstwist.services.record.sizes import RecordSizes
-from dstwist.services.record.write_permission import WritePermission, creates, is_plain
+from dstwist.services.record.write_permission import Decided, WritePermission, creates, is_plain
 
 _CREATEANDUPDATE = RecordAction.CREATEANDUPDATE
 
@@ -114,7 +114,7 @@ class WriteDecisions:
         first: Record,
         message: Message,
         sender: IRequester,
-        decision: bool | Deferred[bool] | None,
+        decided: Decided,
         removed: int = -1,
     ) -> Batch:
         """
@@ -122,7 +122,7 @@ class WriteDecisions:
 
         @param step: the step that serves the writes behind it.
         @param first: the record; L{NO_RECORD} if it does not exist.
-        @param decision: the decision about the first write; C{None}: the permission was not asked yet.
+        @param decided: the decisions about the first write that the permission was asked for already.
         @param removed: as of L{decide}.
         """
         state = first
@@ -139,16 +139,15 @@ class WriteDecisions:
                 await self._compute(change)
             outcome: Record | SendRefusal | None
             if is_plain(message) and not (state is NO_RECORD and creates(message, sender)):
-                if decision is None:
-                    decision = self._allows(message, sender, change)
+                decision = decided[0] if decided else self._allows(message, sender, change)
                 outcome = (
                     None
                     if decision is True
                     else await self._write_permission.check_decision(name, message, sender, change, decision)
                 )
-                decision = None
             else:
-                outcome = await self._write_permission.check_effect(name, message, sender, change)
+                outcome = await self._write_permission.check_effect(name, message, sender, change, decided)
+            decided = ()
             if outcome is None:
                 outcome = self.decide(name, message, sender, change, removed)
                 if isinstance(outcome, SendConflict) and not await self._write_permission.may_see(name, sender, change):

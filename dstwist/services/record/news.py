@@ -57,6 +57,7 @@ class RecordNews:
     ) -> None:
         self._subscriptions = subscriptions
         self._send_news = subscriptions.publish
+        self._is_heard = subscriptions.is_heard
         self._replicas = replicas
         self._unsettled = replicas.unsettled
         self._resubscribers = replicas.resubscribers
@@ -91,6 +92,12 @@ class RecordNews:
             if message.is_write_ack and sender.dialect.hears_other_versions:
                 sender.send(replace(answers.acknowledgement(name, message, sender), version=state.version))
                 message = replace(message, is_write_ack=None)
+        if message.verbatim is None and self._publish_remote is None and alike and not self._is_heard(name, sender):
+            # Many records have one client, which writes and is the only one to hear of it. To make the news would take
+            # a tenth of the time of the write.
+            if message.is_write_ack:
+                self._accepted(name, message, sender)
+            return
         if (
             message.verbatim is not None
             and alike

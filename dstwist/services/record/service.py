@@ -56,6 +56,7 @@ from dstwist.services.record.decide import WriteDecisions
 from dstwist.services.record.delete import RecordDeleter
 from dstwist.services.record.early_writes import EarlyWrites
 from dstwist.services.record.failures import RecordError
+from dstwist.services.record.fast_writes import FastWrites
 from dstwist.services.record.held_conflicts import HeldConflicts
 from dstwist.services.record.held_discards import HeldDiscards
 from dstwist.services.record.news import RecordNews
@@ -72,7 +73,7 @@ from dstwist.services.record.store import RecordStore
 from dstwist.services.record.sweep import CacheSweep, can_be_swept
 from dstwist.services.record.updates import RecordUpdates
 from dstwist.services.record.write import RecordWriter
-from dstwist.services.record.write_permission import WritePermission
+from dstwist.services.record.write_permission import UPSERTS, WritePermission
 from dstwist.store.tiers import TieredStore
 
 _RECORD = Topic.RECORD
@@ -195,7 +196,9 @@ class RecordService:
             early_writes=early_writes,
         )
         reader = RecordReader(store, parts, discards, passed_on)
-        writer = RecordWriter(store, parts, WriteDecisions(parts, WritePermission(parts), sizes), sizes)
+        decisions = WriteDecisions(parts, WritePermission(parts), sizes)
+        writer = RecordWriter(store, parts, decisions)
+        fast_writes = FastWrites(writer, store, parts, decisions, sizes)
         deleter = RecordDeleter(store, parts)
         updates = RecordUpdates(store, parts)
         if passed_on is not None:
@@ -225,7 +228,8 @@ class RecordService:
         self._deleter = deleter
         self._actions: dict[IntEnum, Callable[[Message, IRequester], None]] = {
             **reader.actions,
-            **dict.fromkeys(_WRITES, writer.handle),
+            **dict.fromkeys(_WRITES, fast_writes.handle),
+            **dict.fromkeys(UPSERTS, fast_writes.handle_upsert),
             RecordAction.DELETE: deleter.handle,
             RecordAction.NOTIFY: updates.notify,
             RecordAction.LISTEN: listeners.handle,

@@ -44,6 +44,7 @@ from dstwist.interfaces import (
     Change,
     ICallbackStore,
     IInstantStore,
+    IKnowingStore,
     ISharedStore,
     Record,
 )
@@ -70,6 +71,8 @@ class RecordStore:
     @ivar unresolved: the names of the records whose last write is unresolved.
     @ivar keep: writes a record that is only in the cache, if the cache needs no time for that. Returns whether it did;
         if not, use L{commit}.
+    @ivar lacks: whether a write may make version 1 of a record by L{keep} without a look at the stores: the record is
+        only in the cache, and the cache has neither the record nor a tombstone of it.
     @ivar has_storage: whether there is a storage.
     @ivar is_instant: whether L{known} may have records.
     @ivar has_callbacks: whether the store behind L{begin} has callbacks, so that it can be used.
@@ -95,6 +98,11 @@ class RecordStore:
         self.unresolved = tiers.unresolved
         self._keep: Callable[[str, Record], bool] = _not_kept if instant is None else instant.keep
         self.keep = self._keep if storage is None else self._keep_excluded
+        self._lacks: Callable[[str], bool] = _not_lacking
+        # Other nodes are told what a load finds. A cache without an arbiter of its own has its tombstones elsewhere.
+        if nodes is None and IKnowingStore.providedBy(cache) and ISharedStore.providedBy(cache):
+            self._lacks = IKnowingStore(cache).lacks
+        self.lacks = self._lacks if storage is None else self._lacks_excluded
         self.is_instant = instant is not None
         self.has_storage = storage is not None
         self._tiers = tiers
@@ -143,6 +151,9 @@ class RecordStore:
 
     def _keep_excluded(self, name: str, record: Record) -> bool:
         return name.startswith(self._excluded) and self._keep(name, record)
+
+    def _lacks_excluded(self, name: str) -> bool:
+        return name.startswith(self._excluded) and self._lacks(name)
 
     def comparison(self, name: str) -> Comparison | None:
         """
@@ -397,6 +408,10 @@ class RecordStore:
 
 def _not_known(name: str) -> Record | None:
     return None
+
+
+def _not_lacking(name: str) -> bool:
+    return False
 
 
 def _not_kept(name: str, record: Record) -> bool:

@@ -1,5 +1,6 @@
 """
-Writing records: the order of the steps, and the fast paths.
+Writing records: the order of the steps. L{dstwist.services.record.fast_writes} serves nearly all writes in a shorter
+way.
 
 ::
 
@@ -23,14 +24,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from dstwist.interfaces import IRequester
 from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.freeing import LARGE_WEIGHT
-from dstwist.protocol.jsontext import READ_IN_PARTS_LENGTH
-from dstwist.protocol.message import UNREAD, Message
-from dstwist.record import NO_RECORD, Change, Record
+from dstwist.protocol.message import Message
+from dstwist.record import NO_RECORD, Record
 from dstwist.scheduling.time_slices import TurnPause
 from dstwist.scheduling.turns import Turns
 from dstwist.services.record.attempts import Attempts
@@ -38,12 +36,8 @@ from dstwist.services.record.commits import Commit
 from dstwist.services.record.decide import Batch, Outcome, WriteDecisions
 from dstwist.services.record.failures import RecordError
 from dstwist.services.record.parts import RecordParts
-from dstwist.services.record.refusals import SendConflict, SendRefusal
-from dstwist.services.record.sizes import RecordSizes
 from dstwist.services.record.store import RecordStore
-
-_UPDATE = RecordAction.UPDATE
-_PATCH = RecordAction.PATCH
+from dstwist.services.record.write_permission import Decided
 
 
 class RecordWriter:
@@ -56,139 +50,38 @@ class RecordWriter:
         store: RecordStore,
         parts: RecordParts,
         decisions: WriteDecisions,
-        sizes: RecordSizes,
     ) -> None:
-        excluded = parts.settings.storage_exclusion_prefixes
-        queue, news, refusals = parts.queue, parts.news, parts.refusals
+        news, refusals = parts.news, parts.refusals
         self._peek = store.peek
-        self._known = store.known
         self._unresolved = store.unresolved
-        # Whether there can be writes for the fast path.
-        self._is_fast = store.is_instant and (store.has_callbacks or not store.has_storage or bool(excluded))
-        self._begin = store.begin if store.has_callbacks else None
-        self._excluded = excluded
-        self._hold = queue.hold
-        self._release = queue.release
-        self._on_commit = self._committed
         self._store = store
         self._reconciliation = parts.reconciliation
-        self._keep = store.keep
         self._is_final = store.is_final
-        self._queue = queue
-        self._busy = queue.busy
-        self._allows = parts.permission.allows
+        self._queue = parts.queue
         self._publish = news.written
         self._found = news.found
         self._refusals = refusals
         self._decisions = decisions
-        self._decide = decisions.decide
-        self._predecessors = refusals.predecessors
-        self._is_subscribed = refusals.is_subscribed
-        self._newcomers = parts.early_writes.newcomers
-        self._newcomer_writes = parts.early_writes.written
-        self._make = sizes.make
-        self._limits = sizes.limits
         self._free = parts.large_values.free
         self._turns = Turns.of(parts.clock)
-
-    def handle(self, message: Message, sender: IRequester) -> None:
-        """
-        Serve a write in its turn.
-
-        The fast path is for a write that waits for nothing but a storage with callbacks: the record is not busy, the
-        cache answers at once, and the permission is decided at once. Such a write needs no coroutine, which would
-        nearly double its time. L{_serve} serves all other writes. If the permission has been asked, L{_serve} gets its
-        decision.
-
-        The order of the decisions is the same in both: permission, version and data, permission to see the record of a
-        conflict. C{tests.services.record.test_write.SameOutcomeTests} serves the same writes by both.
-        """
-        name: str = message.name  # type: ignore[assignment]  # codecs let no write through without it
-        if sender in self._newcomers:
-            self._newcomer_writes(name, sender)
-        if name in self._busy:
-            self._refusals.queued(name, message, sender)
-            self._queue.submit(self.write, name, message, sender)
-            return
-        decision: bool | Deferred[bool] | None = None
-        action = message.action
-        if (
-            self._is_fast
-            and (action is _PATCH or action is _UPDATE)  # is_plain(message); the call takes 1 % longer
-            and message.data is not None
-            and (message.value is not UNREAD or len(message.data) < READ_IN_PARTS_LENGTH)
-        ):
-            state = self._known(name)
-            if state is not None and name not in self._unresolved:
-                change = Change(state, message, self._limits)
-                decision = self._allows(message, sender, change)
-                if decision is True:
-                    outcome: Record | SendRefusal | None = None
-                    version = state.version + 1
-                    if message.version == version and name not in self._predecessors:
-                        # Nearly all writes. L{_decide} would make the same record, but the call takes 4 % longer. It
-                        # also handles the error.
-                        try:
-                            outcome = self._make(version, change)
-                        except ValueError:
-                            pass
-                    if outcome is None:
-                        outcome = self._decide(name, message, sender, change)
-                    if isinstance(outcome, Record):
-                        if self._begin is not None and not name.startswith(self._excluded):
-                            commit = Commit(name, message, sender, outcome, change, self._on_commit)
-                            self._hold(commit)
-                            self._begin(commit, state.version, (change,))
-                            return
-                        if self._keep(name, outcome):
-                            self._publish(name, message, sender, outcome, change)
-                            if (state.weight or 0) > LARGE_WEIGHT:
-                                self._free(change.replaced())
-                            return
-                    elif self._is_final(name) and (
-                        not isinstance(outcome, SendConflict) or self._is_subscribed(name, sender)
-                    ):
-                        outcome()
-                        return
-        self._queue.start(self._serve(name, message, sender, decision), self.write, name, message, sender)
-
-    def _committed(self, commit: Commit, error: RecordError | None, found: Record | None) -> None:
-        """
-        The commit of a write on the fast path has ended, or another node was faster and C{found} is the record.
-        """
-        message, change = commit.message, commit.change
-        if error is not None or found is not None:
-            outcomes: list[Outcome] = [(message, commit.sender, commit.record, change)]
-            batch = Batch(change.old, commit.record, outcomes, [], False)
-            work = (
-                self._commit_failed(commit.name, batch, error)
-                if error is not None
-                else self._serve_refused(batch, commit, found)  # type: ignore[arg-type]  # one of them is not None
-            )
-            self._queue.go_on(commit, self.write, work)
-            return
-        try:
-            self._publish(commit.name, message, commit.sender, commit.record, change)
-        except Exception:
-            self._queue.broke(commit)
-        else:
-            self._release(commit)
 
     async def write(self, name: str, message: Message, sender: IRequester) -> None:
         """
         Serve a write, and the writes that are queued right behind it, as one batch.
         """
-        await self._serve(name, message, sender, None)
+        await self.serve(name, message, sender, ())
 
-    async def _serve(
+    async def serve(
         self,
         name: str,
         message: Message,
         sender: IRequester,
-        decision: bool | Deferred[bool] | None,
+        decided: Decided,
     ) -> None:
         """
-        @param decision: the decision about the first write; C{None}: the permission was not asked yet.
+        Serve a write as L{write} does.
+
+        @param decided: the decisions about the first write that the permission was asked for already.
         """
         loaded = self._peek(name)
         if loaded is None:
@@ -198,9 +91,9 @@ class RecordWriter:
                 # The writes behind this one fail with the same error.
                 self._not_written(name, message, sender, error)
                 return
-        await self._decide_and_commit(name, message, sender, loaded or NO_RECORD, decision, None)
+        await self._decide_and_commit(name, message, sender, loaded or NO_RECORD, decided, None)
 
-    async def _serve_refused(self, batch: Batch, commit: Commit, found: Record) -> None:
+    async def serve_refused(self, batch: Batch, commit: Commit, found: Record) -> None:
         """
         Go on with a write on the fast path that the arbiter has refused.
 
@@ -208,7 +101,7 @@ class RecordWriter:
         """
         attempts = self._store.attempts()
         if await self._decides_again(commit.name, batch, found, attempts):
-            await self._decide_and_commit(commit.name, commit.message, commit.sender, found, None, attempts)
+            await self._decide_and_commit(commit.name, commit.message, commit.sender, found, (), attempts)
 
     async def _decide_and_commit(
         self,
@@ -216,13 +109,13 @@ class RecordWriter:
         message: Message,
         sender: IRequester,
         first: Record,
-        decision: bool | Deferred[bool] | None,
+        decided: Decided,
         attempts: Attempts | None,
     ) -> None:
         """
         Serve a write, and those behind it, on the record C{first}. If its data are C{None}, there is none.
 
-        @param decision: as of L{_serve}.
+        @param decided: as of L{serve}.
         @param attempts: the attempts of the write so far, if it was refused.
         """
         while True:
@@ -230,7 +123,7 @@ class RecordWriter:
             if first.data is None:
                 # If the store remembers a removed record, the versions go on from there.
                 first, removed = NO_RECORD, first.version
-            batch = await self._decisions.batch(self.write, name, first, message, sender, decision, removed)
+            batch = await self._decisions.batch(self.write, name, first, message, sender, decided, removed)
             changes = batch.changes
             before = None if first is NO_RECORD else first
             try:
@@ -240,7 +133,7 @@ class RecordWriter:
                     found = await self._store.confirm(name, before)
             except RecordError as error:
                 if changes:
-                    await self._commit_failed(name, batch, error)
+                    await self.commit_failed(name, batch, error)
                 else:
                     for message, sender, _, _ in batch.outcomes:
                         self._not_written(name, message, sender, error)
@@ -255,7 +148,7 @@ class RecordWriter:
             attempts = attempts or self._store.attempts()
             if not await self._decides_again(name, batch, found, attempts):
                 break
-            first, decision = found, None
+            first, decided = found, ()
             self._free_long(batch)
             del batch
         self._free_long(batch)
@@ -338,7 +231,7 @@ class RecordWriter:
         unresolved = self._reconciliation.add_writer(name, sender)
         self._refusals.unreadable(name, message, sender, error, unresolved)
 
-    async def _commit_failed(self, name: str, batch: Batch, error: RecordError) -> None:
+    async def commit_failed(self, name: str, batch: Batch, error: RecordError) -> None:
         """
         The commit of a batch failed.
         """

@@ -32,8 +32,11 @@ _UPDATE = RecordAction.UPDATE
 _PATCH = RecordAction.PATCH
 _ERASE = RecordAction.ERASE
 
+#: The decisions about a write, in the order of its checks, as far as the permission was asked.
+Decided = tuple[bool | Deferred[bool], ...]
+
 #: The writes that create a record that does not exist, and need the permission to.
-_UPSERTS = (RecordAction.CREATEANDUPDATE, RecordAction.CREATEANDPATCH)
+UPSERTS = (RecordAction.CREATEANDUPDATE, RecordAction.CREATEANDPATCH)
 
 
 class WritePermission:
@@ -48,19 +51,25 @@ class WritePermission:
         self._hot_path_prefixes = parts.settings.storage_hot_path_prefixes
         self._denials = parts.denials
 
-    async def check_effect(self, name: str, message: Message, sender: IRequester, change: Change) -> SendRefusal | None:
+    async def check_effect(
+        self, name: str, message: Message, sender: IRequester, change: Change, decided: Decided = ()
+    ) -> SendRefusal | None:
         """
         The refusal of a write if a part of its effect is not permitted.
+
+        @param decided: the decisions that were asked for already.
         """
-        if name.startswith(self._hot_path_prefixes) and message.action in _UPSERTS and change.action is not _UPDATE:
+        if name.startswith(self._hot_path_prefixes) and message.action in UPSERTS and change.action is not _UPDATE:
             return partial(self._refusals.not_on_hot_path, name, message, sender, change.old)
-        may_create = message.action in _UPSERTS or (change.old is NO_RECORD and creates(message, sender))
+        may_create = message.action in UPSERTS or (change.old is NO_RECORD and creates(message, sender))
         # It tells the rules that this write creates the record if it does not exist.
         original = message.action if may_create else None
         check: IntEnum
-        for check in _checks(change, may_create, sender):
-            asked = message.acting_as(check, original)
-            decision = self._allows(asked, sender, change)
+        for place, check in enumerate(_checks(change, may_create, sender)):
+            if place < len(decided):
+                decision = decided[place]
+            else:
+                decision = self._allows(message.acting_as(check, original), sender, change)
             if decision is not True:
                 refusal = await self.check_decision(name, message, sender, change, decision, check)
                 if refusal is not None:
@@ -111,7 +120,7 @@ def creates(message: Message, sender: IRequester) -> bool:
     """
     Whether a write creates its record if that does not exist.
     """
-    return message.action in _UPSERTS or bool(message.is_write_ack and sender.dialect.acked_writes_create)
+    return message.action in UPSERTS or bool(message.is_write_ack and sender.dialect.acked_writes_create)
 
 
 def _checks(change: Change, may_create: bool, sender: IRequester) -> list[RecordAction]:

@@ -13,7 +13,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from zope.interface.verify import verifyObject
 
 from dstwist.errors import ConfigError, RuleError
-from dstwist.interfaces import IPermission, Record
+from dstwist.interfaces import ISimplePermission, Record
 from dstwist.permission.valve.permission import MEASURED_SHARE
 from dstwist.protocol.constants import EventAction, PresenceAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
@@ -32,7 +32,18 @@ class AllowsTests(PermissionCase):
         """
         It is a permission.
         """
-        verifyObject(IPermission, self.permission("record", "read", True))
+        verifyObject(ISimplePermission, self.permission("record", "read", True))
+
+    def test_permits_all(self) -> None:
+        """
+        It tells at once of a name whose rule is C{true}, and of an action without rules. It does not if a rule is to be
+        evaluated, forbids, or is missing.
+        """
+        for rule, expected in ((True, True), ("1 == 1", True), (False, False), ("user.id", False)):
+            permission = self.permission("record", "read", rule, pattern="r")
+            self.assertIs(permission.permits_all(Topic.RECORD, RecordAction.READ, "r"), expected, rule)
+            self.assertFalse(permission.permits_all(Topic.RECORD, RecordAction.READ, "other"), rule)
+        self.assertTrue(permission.permits_all(Topic.RECORD, RecordAction.UNSUBSCRIBE, "r"))
 
     def test_w1_nothing_but_true_allows(self) -> None:
         """

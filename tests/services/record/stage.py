@@ -139,10 +139,12 @@ class RecordTestCase(RequesterTestCase):
 
     @cvar instant: whether the cache does without Deferreds what takes no time.
     @cvar callbacks: whether the storage writes without Deferreds.
+    @cvar rules_class: makes the permission.
     """
 
     instant = False
     callbacks = False
+    rules_class = Rules
 
     def setUp(self) -> None:
         self.serve()
@@ -156,7 +158,7 @@ class RecordTestCase(RequesterTestCase):
         self.clock = Clock() if clock is None else clock
         self.cache = self.make_cache()
         self.storage = self.make_storage()
-        self.rules = Rules()
+        self.rules = self.rules_class()
         self.subscriptions = SubscriptionRegistry(Topic.RECORD)
         self.listeners = ListenerRegistry(
             Topic.RECORD, self.subscriptions, ListenSettings(shuffle_providers=False), self.clock, announce=True

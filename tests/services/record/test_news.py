@@ -20,6 +20,7 @@ from tests.services.record.stage import (
     patch,
     update,
     wanting_ack,
+    written,
 )
 from tests.services.record.test_write_permission import ValveTestCase
 
@@ -81,6 +82,26 @@ class InstantWrittenTests(WrittenTests):
 
 
 @for_each_requester
+class UnheardTests(RecordTestCase):
+    """
+    Writes of a client that is the only one to hear of the record.
+    """
+
+    instant = True
+
+    def test_unheard(self) -> None:
+        """
+        It is acknowledged as usual. A later subscriber hears of the writes after that.
+        """
+        self.serve(storage=False)
+        ann = self.young("a")
+        self.have("a", 0, {})
+        self.assertEqual(self.say(ann, wanting_ack(update("a", 1, {"x": 1}))), [written("a")])
+        bob = self.young("a")
+        self.assertEqual(self.say(ann, wanting_ack(patch("a", 2, "x", 2))), [written("a")])
+        self.assertEqual(bob.take(), [patch("a", 2, "x", 2)])
+
+
 class SeveralTests(ValveTestCase):
     """
     PATCH_MULTI.

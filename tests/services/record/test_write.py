@@ -4,7 +4,6 @@ Writing records: who wins, who is told, and what happens when the stores do not.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,8 +13,6 @@ from dstwist import record
 from dstwist.interfaces import IPermission, IWire, Record
 from dstwist.protocol.dialect import JAVASCRIPT
 from dstwist.protocol.jsontext import NoRoom, dumps
-from dstwist.protocol.message import Message
-from dstwist.services.record.acks import ACK_DELAY_SECONDS
 from dstwist.services.record.news import RecordNews
 from dstwist.services.record.reminders import QUIET_SECONDS
 from dstwist.services.record.write import RecordWriter
@@ -632,7 +629,7 @@ class CallbackStorageTests(RecordTestCase):
         """
         A write that need not wait for anything but the storage is served without a coroutine.
         """
-        self.patch(RecordWriter, "_serve", None)
+        self.patch(RecordWriter, "serve", None)
         ann, bob = self.young("a"), self.young("a")
         self.assertEqual(self.say(ann, wanting_ack(patch("a", 1, "x", 1))), [])
         self.assertEqual((bob.take(), self.cache.records["a"].version), ([], 0))
@@ -767,84 +764,6 @@ class CallbackStorageTests(RecordTestCase):
         self.storage.delay = 0.0
         self.say(ann, *(patch(f"r{number}", 1, "x", 1) for number in range(100)))
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
-
-
-@for_each_requester
-class SameOutcomeTests(RecordTestCase):
-    """
-    The fast paths of L{dstwist.services.record.write.RecordWriter.handle}, and the coroutine.
-    """
-
-    def outcome(
-        self,
-        instant: bool,
-        write: Message,
-        kind: str,
-        denied: tuple[A, ...],
-        state: str,
-        storage: bool = False,
-    ) -> tuple[Any, ...]:
-        """
-        All that comes of a write: the messages to its sender and to a subscriber, the questions to the permission, and
-        the record. The record is at version 3.
-        """
-        self.callbacks = storage
-        self.serve(storage=storage, max_size=1000, storage_hot_path_prefixes=("hot/",))
-        self.cache.instant = instant
-        name = write.name
-        assert name is not None
-        names = () if "stranger" in kind else (name,)
-        sender = self.old(*names) if "old" in kind else self.young(*names)
-        if "javascript" in kind:
-            sender.dialect = JAVASCRIPT
-        if state == "created anew":
-            self.have(name, 3, {"x": 0})
-            self.say(self.young(), ask(A.DELETE, name))
-            if names:
-                self.say(sender, ask(A.SUBSCRIBE, names=names))
-        if state != "missing":
-            self.have(name, 3, {"x": 1})
-        self.rules.rule = lambda message, record: message.action not in denied
-        self.rules.asked.clear()
-        subscriber = self.young(name)
-        sender.take()
-        told = self.say(sender, replace(write))
-        self.clock.advance(ACK_DELAY_SECONDS)
-        return told + sender.take(), subscriber.take(), self.rules.asked, self.cache.records.get(name)
-
-    def test_same_outcome(self) -> None:
-        """
-        A write has the same outcome on all three: accepted or refused, for each reason.
-        """
-        writes = []
-        for version in (-1, 3, 4, 5):
-            for write in (
-                update("a", version, {"x": 2}),
-                ask(A.CREATEANDUPDATE, "hot/a", b'{"x":2}', version=version),
-                patch("a", version, "x", 2),
-                patch("a", version, "x[", 2),
-                patch("hot/a", version, "x", 2),
-                ask(A.PATCH, "a", b"{", path="x", version=version),
-                ask(A.PATCH, "a", None, path="x", version=version),
-                update("a", version, "x" * 2000),
-                update("a", version, 5),
-            ):
-                writes += [write, wanting_ack(replace(write))]
-        kinds = ("young", "young stranger", "javascript", "old", "old stranger")
-        situations: list[tuple[tuple[A, ...], str]] = [
-            ((), "there"),
-            ((A.READ,), "there"),
-            ((A.UPDATE, A.PATCH), "there"),
-            ((), "missing"),
-            ((), "created anew"),
-        ]
-        for denied, state in situations:
-            for kind in kinds:
-                for write in writes:
-                    case = (write, kind, denied, state)
-                    expected = self.outcome(False, *case)
-                    self.assertEqual(self.outcome(True, *case), expected, case)
-                    self.assertEqual(self.outcome(True, *case, storage=True), expected, case)
 
 
 @for_each_requester
