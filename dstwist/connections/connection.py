@@ -49,6 +49,7 @@ _MAX_UNQUEUED_MESSAGES = 8
 _CONNECTION = Topic.CONNECTION
 
 _PING = Message(Topic.CONNECTION, ConnectionAction.PING)
+_LOGGED_IN = Message(Topic.AUTH, AuthAction.AUTH_SUCCESSFUL)
 _PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 _UNKNOWN_TOPIC = Message(Topic.PARSER, ParserAction.UNKNOWN_TOPIC, original_topic=Topic.CONNECTION)
 
@@ -121,7 +122,10 @@ class Connection(Requester):
         self.server_data = login.server_data
         self._handshake = None
         self._is_open = True
-        self.send(Message(Topic.AUTH, AuthAction.AUTH_SUCCESSFUL, data=login.client_data))
+        if login.client_data is None:
+            self.send_constant(_LOGGED_IN)
+        else:
+            self.send(Message(Topic.AUTH, AuthAction.AUTH_SUCCESSFUL, data=login.client_data))
         self._context.users.add(self)
         if Logger.informs():
             self._log.info("AUTH_SUCCESSFUL | {client}", event="AUTH_SUCCESSFUL", **about(self))
@@ -259,13 +263,20 @@ class Connection(Requester):
         elif message.topic is not Topic.CONNECTION:
             self._route(message, self)
         elif message.action is ConnectionAction.PING:
-            self.send(_PONG)
+            self.send_constant(_PONG)
         elif message.action is not ConnectionAction.PONG or not self.dialect.server_pings:
-            self.send(_UNKNOWN_TOPIC)
+            self.send_constant(_UNKNOWN_TOPIC)
 
     def send(self, message: Message) -> None:
         if not self.closed:
             frame = self.wire.encode(message)
+            if frame:
+                self._sent[message.topic][message.action] += 1
+                self._answer(frame)
+
+    def send_constant(self, message: Message) -> None:
+        if not self.closed:
+            frame = self.wire.encode_constant(message)
             if frame:
                 self._sent[message.topic][message.action] += 1
                 self._answer(frame)
@@ -323,4 +334,4 @@ class Connection(Requester):
             )
             self.close("heartbeat missing")
         elif self.dialect.server_pings:
-            self.send(_PING)
+            self.send_constant(_PING)

@@ -61,6 +61,11 @@ class IUnauthenticatedConnection(IConnection):
         The messages of one payload, in order. Never raises.
         """
 
+    def send_constant(message: Message) -> None:
+        """
+        Send C{message}, a constant of a module.
+        """
+
     def authenticated(user: str, login: Login) -> None:
         """
         The client is logged in: tell it so. The handshake is over.

@@ -43,6 +43,7 @@ from dstwist.protocol.constants import AuthAction, ConnectionAction, Topic
 from dstwist.protocol.dialect import State, Step, refined
 from dstwist.protocol.message import UNREADABLE, Fault, Malformed, Message
 
+_ACCEPT = Message(Topic.CONNECTION, ConnectionAction.ACCEPT)
 _PONG = Message(Topic.CONNECTION, ConnectionAction.PONG)
 _GREETING = Message(Topic.CONNECTION, ConnectionAction.CHALLENGE_REQUEST)
 
@@ -105,7 +106,7 @@ class ClientHandshake:
             if delay:
                 self._greeting = self._context.clock.callLater(delay, self._greet_late)
             else:
-                self._connection.send(_GREETING)
+                self._connection.send_constant(_GREETING)
 
     def receive(self, payload: bytes | str) -> None:
         """
@@ -115,7 +116,7 @@ class ClientHandshake:
         if self._greeting is not None:
             self._greeting.cancel()
             self._greeting = None
-            connection.send(_GREETING)
+            connection.send_constant(_GREETING)
         arrived: deque[Message | Malformed | bytes | str]
         if len(payload) > PAYLOAD_PIECE_BYTES:
             # They are decoded one by one: most of them will not be needed.
@@ -185,7 +186,7 @@ class ClientHandshake:
         pass
 
     def _pong(self, message: Message | Malformed) -> None:
-        self._connection.send(_PONG)
+        self._connection.send_constant(_PONG)
 
     def _admit(self, message: Message | Malformed) -> None:
         settings = self._context.settings
@@ -203,7 +204,8 @@ class ClientHandshake:
             elif not dialect.takes_patches and self._context.whole_wire is not None:
                 self._connection.wire = self._context.whole_wire
             self._state = State.LOGIN
-            self._say(ConnectionAction.ACCEPT)
+            self._connection.send_constant(_ACCEPT)
+            self._link.outbox.flush()
 
     def _not_a_challenge(self, message: Message | Malformed) -> None:
         if is_of_other_generation(message, self._connection.dialect):
@@ -332,7 +334,7 @@ class ClientHandshake:
 
     def _greet_late(self) -> None:
         self._greeting = None
-        self._connection.send(_GREETING)
+        self._connection.send_constant(_GREETING)
         self._link.outbox.flush()
 
     def _not_authenticated_in_time(self) -> None:

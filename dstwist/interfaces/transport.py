@@ -84,6 +84,11 @@ class ICodecWire(IWire):
 
     codec: ICodec = Attribute("The codec inside.")
 
+    def encode_constant(message: Message) -> Frame:
+        """
+        The same as C{encode}, for a C{message} that is a constant of a module: its frame is made once.
+        """
+
 
 class IOutbox(Interface):
     """

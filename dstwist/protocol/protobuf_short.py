@@ -12,6 +12,7 @@ may be missing; the correlation id and C{58 01} of a write request an acknowledg
     <head> 05 1a <size> 08 11 ...                                        CREATEANDPATCH, in the form of a PATCH
     <head> 06 1a <size> 08 <action>
         [12 <length> data] 1a <length> correlation id 3a <length> name                               a call, its answers
+    <head> 03 1a <size> 08 02 12 <length> data                                                       a login
 
     <head> is <size of the rest> 10
 
@@ -29,11 +30,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 
-from dstwist.protocol.constants import EventAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.constants import AuthAction, EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.jsontext import NEVER_TOO_DEEP_LENGTH, UNCOLLECTED_LENGTH, brief_loads, loads
 from dstwist.protocol.message import UNREAD, Message
 from dstwist.protocol.protobuf_parts import written_number
 
+_AUTH = Topic.AUTH
 _EVENT = Topic.EVENT
 _EMIT = EventAction.EMIT
 _RECORD = Topic.RECORD
@@ -73,6 +75,26 @@ def _read_emit(payload: bytes, start: int, action: IntEnum, codec: object) -> Me
         name = payload[begin:].decode()
         (brief_loads if end < NEVER_TOO_DEEP_LENGTH else loads)(data)
         return Message(_EVENT, _EMIT, name, data, payload, codec)
+    except (IndexError, ValueError):
+        return None  # the tables find the answer
+
+
+def _read_login(payload: bytes, start: int, action: IntEnum, codec: object) -> Message | None:
+    """
+    A login; see L{Reader}.
+
+    @param start: where the tag of the data is.
+    """
+    try:
+        begin, size = start + 2, payload[start + 1]
+        if size > 127:
+            size += payload[begin] - 1 << 7
+            begin += 1
+        if begin + size != len(payload):
+            return None
+        data = payload[begin:]
+        value = (brief_loads if size <= NEVER_TOO_DEEP_LENGTH else loads)(data)
+        return Message(_AUTH, action, None, data, payload) if isinstance(value, dict | list) else None
     except (IndexError, ValueError):
         return None  # the tables find the answer
 
@@ -206,6 +228,7 @@ _FORMS: list[tuple[Topic, IntEnum, bytes, Reader]] = [
     (_RPC, RpcAction.REQUEST_ERROR, b"\x12\x1a", _read_call),
     (_RPC, RpcAction.ACCEPT, b"\x1a", _read_call),
     (_RPC, RpcAction.REJECT, b"\x1a", _read_call),
+    (_AUTH, AuthAction.REQUEST, b"\x12", _read_login),
 ]
 
 #: The smallest payload of a form, and the largest whose lengths are single bytes.

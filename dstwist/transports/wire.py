@@ -36,6 +36,8 @@ class WebSocketWire:
         self._opcode = BINARY_HEAD if binary else TEXT_HEAD
         # By length, for short frames, which most frames are.
         self._heads = [bytes((self._opcode, length)) for length in range(126)]
+        # By the identity of a message: the message, so that its identity is not used again, and its frame.
+        self._constants: dict[int, tuple[Message, bytes]] = {}
 
     def encode(self, message: Message) -> bytes:
         payload = self._encode(message)
@@ -45,3 +47,9 @@ class WebSocketWire:
         if length < 65536:
             return bytes((self._opcode, 126, length >> 8, length & 255)) + payload
         return bytes((self._opcode, 127)) + length.to_bytes(8, "big") + payload
+
+    def encode_constant(self, message: Message) -> bytes:
+        known = self._constants.get(id(message))
+        if known is None:
+            known = self._constants[id(message)] = message, self.encode(message)
+        return known[1]

@@ -48,6 +48,8 @@ class CodecWire(FakeWire):
         payload: bytes = self.codec.encode(message)
         return payload
 
+    encode_constant = encode
+
 
 class ConnectionTestCase(SynchronousTestCase):
     """

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.protocol import protobuf, protobuf_short
-from dstwist.protocol.constants import EventAction, RecordAction, RpcAction, Topic
+from dstwist.protocol.constants import AuthAction, EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import UNREAD, Fault, Malformed, Message
 from dstwist.protocol.protobuf_parts import written_number
 from dstwist.protocol.protobuf_short import LONGEST_LONG, SHORT_FORMS, SHORTEST_LONG, long_form
@@ -92,6 +92,25 @@ class ShortFormTests(SynchronousTestCase):
                 assert isinstance(found, Message)
                 self.assertEqual((found, found.verbatim, found.raw), (message, protobuf.SERVER, payload))
                 self.assertIs(protobuf.SERVER.encode(found), payload)
+
+    def test_login(self) -> None:
+        """
+        So is a login, if its data is an object or an array. It is not forwarded.
+        """
+        for size in (0, 60, 90, 128, 300, 16000):
+            for data in (b'{"a":"' + b"x" * size + b'"}', b'["' + b"x" * size + b'"]'):
+                message = Message(Topic.AUTH, AuthAction.REQUEST, data=data)
+                payload = protobuf.CLIENT.encode(message)
+                found = read(payload)
+                if len(payload) not in range(129, SHORTEST_LONG):
+                    assert found is not None
+                    self.assertEqual((found, found.verbatim, found.raw), (message, None, payload))
+                self.assertEqual(protobuf.SERVER.decode(payload), [message])
+                self.assert_same(payload)
+        for data in (b'"ann"', b"1", b"null", b"{", b"[" * 2000 + b"]" * 2000, b'{"a":1}x'):
+            payload = protobuf.CLIENT.encode(Message(Topic.AUTH, AuthAction.REQUEST, data=data))
+            self.assertIsNone(read(payload))
+            self.assert_same(payload)
 
     def test_without_data(self) -> None:
         """

@@ -48,3 +48,20 @@ class WireTests(SynchronousTestCase):
                 self.assertEqual(len(encoded), head + length)
             codec.payload = b""
             self.assertEqual(wire.encode(message), b"")
+
+    def test_constant(self) -> None:
+        """
+        The frame of a constant is made once for each wire. A message that is equal to a constant is not taken for it.
+        """
+        codec: Any = self.Codec()
+        codec.payload = b"one"
+        wire, other = WebSocketWire(codec, binary=True), WebSocketWire(codec, binary=False)
+        message = Message(Topic.EVENT, EventAction.EMIT, "a")
+        frame = wire.encode_constant(message)
+        self.assertEqual(frames_of(frame), [(BINARY, b"one")])
+        codec.payload = b"two"
+        self.assertIs(wire.encode_constant(message), frame)
+        self.assertEqual(frames_of(other.encode_constant(message)), [(TEXT, b"two")])
+        self.assertEqual(
+            frames_of(wire.encode_constant(Message(Topic.EVENT, EventAction.EMIT, "a"))), [(BINARY, b"two")]
+        )
