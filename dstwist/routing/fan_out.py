@@ -20,6 +20,7 @@ from dstwist.interfaces import Frame, IConnection, IRequester, IWire
 from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES, TurnBudget
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
+from dstwist.scheduling.large_dict import LargeDict
 
 #: The subscribers of one name on one wire, with their C{write}.
 Members = dict[IRequester, Callable[[Frame], None]]
@@ -36,25 +37,27 @@ class FanOut:
     def __init__(self, outgoing: TurnBudget, topic: Topic) -> None:
         self.deliveries = action_counts(topic)
         self._outgoing = outgoing
-        self._names: dict[str, dict[IWire, Members]] = {}
+        self._names: LargeDict[dict[IWire, Members]] = LargeDict()
+        # Of the names: a look at them saves each message the call of a method.
+        self._first, self._more = self._names.first, self._names.more
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
 
     def names(self) -> Collection[str]:
-        return self._names.keys()
+        return self._names
 
     def subscribers(self, name: str) -> Iterator[IRequester]:
         """
         The subscribers of C{name}, one by one: they can be many, and most callers look only at the first.
         """
-        return (connection for members in self._names.get(name, {}).values() for connection in members)
+        return (connection for members in self._wires(name).values() for connection in members)
 
     def count(self, name: str) -> int:
         """
         The number of subscribers of C{name}.
         """
-        return sum(map(len, self._names.get(name, {}).values()))
+        return sum(map(len, self._wires(name).values()))
 
     def is_heard(self, name: str, exclude: IRequester) -> bool:
         """
@@ -92,7 +95,7 @@ class FanOut:
         if not members:
             del wires[connection.wire]
             if not wires:
-                del self._names[name]
+                self._names.pop(name)
         return True
 
     def remove_all(self, name: str) -> list[Members]:
@@ -101,20 +104,20 @@ class FanOut:
 
         @return: the former subscribers.
         """
-        return list(self._names.pop(name, {}).values())
+        return list((self._names.pop(name) or {}).values())
 
     def mute(self, name: str, connection: IConnection) -> None:
         """
         Leave C{connection}, a subscriber of C{name}, out of each fan-out of that name until L{unmute}, or until it is
         removed.
         """
-        self._names[name][connection.wire][connection] = _drop
+        self._wires(name)[connection.wire][connection] = _drop
 
     def unmute(self, name: str, connection: IConnection) -> None:
         """
         Undo L{mute}.
         """
-        self._names[name][connection.wire][connection] = connection.write
+        self._wires(name)[connection.wire][connection] = connection.write
 
     # -- the fan-out
 
@@ -122,9 +125,13 @@ class FanOut:
         """
         Send C{message} to all subscribers of its name but C{exclude}.
         """
-        wires = self._names.get(message.name)  # type: ignore[arg-type]
+        wires = self._first.get(message.name)  # type: ignore[arg-type]
         if wires is None:
-            return
+            if not self._more:
+                return
+            wires = self._names.get(message.name)  # type: ignore[arg-type]
+            if wires is None:
+                return
         outgoing = self._outgoing
         for wire, members in wires.items():
             count = len(members)
@@ -157,7 +164,7 @@ class FanOut:
         """
         single = many.path is not None
         other: Message | None = None
-        for wire, members in self._names.get(many.name, {}).items():  # type: ignore[arg-type]
+        for wire, members in self._wires(many.name).items():  # type: ignore[arg-type]
             if wire.patches_many or (single and wire.takes_patches):
                 message = many
             else:
@@ -176,7 +183,7 @@ class FanOut:
         """
         Send C{message} to all subscribers of C{name}, which may not be the message's own name, but those in C{exclude}.
         """
-        for wire, members in self._names.get(name, {}).items():
+        for wire, members in self._wires(name).items():
             frame = wire.encode(message)
             if frame:
                 count = 0
@@ -195,6 +202,9 @@ class FanOut:
             connection.write(frame)
             self.deliveries[action] += 1
             self._count_bytes(len(frame), 1)
+
+    def _wires(self, name: str) -> dict[IWire, Members]:
+        return self._names.get(name) or {}
 
     def _count_bytes(self, size: int, members: int) -> None:
         """

@@ -374,8 +374,9 @@ class SubscriptionRegistry:
 
     def _leave(self, names: set[str], connection: IRequester) -> Iterator[None]:
         try:
-            for name in names:
-                self._remove(name, connection)
+            while names:
+                # Each name is freed by itself, not all of them at the end.
+                self._remove(names.pop(), connection)
                 yield
         finally:
             self._leaving -= 1

@@ -40,6 +40,10 @@ from dstwist.scheduling.turns import TIME_SLICE, Turns
 #: The most names that one step of a request deals with.
 NAMES_PER_STEP = 50
 
+#: How long the works of the server may take in one turn, in seconds. No client waits for them, but all clients wait
+#: while they are done. In a much shorter time a turn would do less work than it costs to begin one.
+WORK_SLICE = 0.002
+
 #: A step ends before the next name if it has taken longer than this, in seconds. A rule or a search can make each name
 #: expensive.
 STEP_TIME = 0.001
@@ -117,7 +121,7 @@ class TurnPause:
 
 class TimeSlices:
     """
-    Does works in the order in which they came, a L{TIME_SLICE} in each turn.
+    Does works in the order in which they came, a L{WORK_SLICE} in each turn.
 
     Small work is done at once, before L{do} returns, if the turn has time left. If several works last longer, each of
     them gets one slice after the other.
@@ -163,6 +167,8 @@ class TimeSlices:
 
     def _run(self) -> None:
         end, now = self._turns.slice_end(), self._turns.now
+        if end:
+            end = min(end, now() + WORK_SLICE)
         # Work that is added by a step is done after the work of that step, not inside of it.
         self._busy = True
         try:

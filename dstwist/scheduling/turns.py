@@ -17,10 +17,11 @@ that call marks the beginning of the turn. L{Turns} asks for the call when a par
 marked turn is nearly used up. A server with little to do rarely makes such calls, and whether a turn is over costs one
 look at the clock.
 
-Always true: a party is called once for each time that it joins the queue. Parties are called in the order in which they
-joined, with one exception: parties that have not been served at all in their turn (C{fresh}) are called before parties
-that have used up a slice, but not in two turns in a row. A turn lasts at most the sum of L{TURN_LENGTH},
-L{UNMARKED_TURN_LENGTH} minus one slice, and for each party one step that cannot be cut any further.
+Always true: a party is called once for each time that it joins the queue, and if it joins again then, in a later turn.
+Parties are called in the order in which they joined, with one exception: parties that have not been served at all in
+their turn (C{fresh}) are called before parties that have used up a slice, but not in two turns in a row. A turn lasts
+at most the sum of L{TURN_LENGTH}, L{UNMARKED_TURN_LENGTH} minus one slice, and for each party one step that cannot be
+cut any further.
 
 If the server has more to send than it may keep, it calls L{Turns.hold}: until L{Turns.release} no party is called, and
 everything that comes in waits.
@@ -178,7 +179,10 @@ class Turns:
         end = now + TIME_SLICE
         served = False
         try:
-            while len(self):
+            # A party that joins again meanwhile has had its slice of this turn.
+            left = len(self)
+            while left > 0 and len(self):
+                left -= 1
                 if self._fresh and not (self._passed_over and self._waiting):
                     party = self._fresh.popleft()
                 else:

@@ -47,6 +47,7 @@ from dstwist.interfaces import (
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
 from dstwist.record import NO_RECORD
+from dstwist.scheduling.large_dict import LargeDict
 from dstwist.store.tombstones import Tombstones
 
 
@@ -81,7 +82,9 @@ class MemoryStore:
         self._unstored = kept if evict else ("",)
         self._free = free
         self._tombstones = tombstones
-        self._firm: dict[str, Record] = {}
+        self._firm: LargeDict[Record] = LargeDict()
+        # Of the firm records: a look at them saves each read and write the call of a method.
+        self._first, self._more = self._firm.first, self._firm.more
         # The record used last is at the end. Unlike a dict, an OrderedDict finds its first key at once.
         self._loose: OrderedDict[str, Record] = OrderedDict()
         # The loose records that are set aside, in the same order, and those whose names were given. Always true:
@@ -120,8 +123,12 @@ class MemoryStore:
 
     def known(self, name: str) -> Record | None:
         self._asked += 1
-        record = self._firm.get(name)
+        record = self._first.get(name)
         if record is None:
+            if self._more:
+                record = self._firm.get(name)
+                if record is not None:
+                    return record
             if self._loose:
                 record = self._loose.get(name)
                 if record is not None:
@@ -131,8 +138,10 @@ class MemoryStore:
         return record
 
     def keep(self, name: str, record: Record) -> bool:
-        firm = self._firm
-        old = firm.get(name)
+        firm, first = self._firm, self._first
+        old = found = first.get(name)
+        if old is None and self._more:
+            old = firm.get(name)
         weight = record.weight
         if weight is None:
             weight = record.weigh()
@@ -150,7 +159,10 @@ class MemoryStore:
         # A record may always become smaller, even if the store exceeds its limit.
         if grown > 0 and self._firm_weight + grown > self._max_bytes:
             return False
-        firm[name] = record
+        if found is None:
+            firm[name] = record
+        else:
+            first[name] = record
         self._firm_weight += grown
         # Each loose record has a weight, with those that are set aside. One look is enough, and each write passes here.
         if self._loose_weight:
@@ -176,7 +188,7 @@ class MemoryStore:
         return fail(StoreFull(f"the memory store is full: it may keep {self._max_bytes} bytes"))
 
     def delete(self, name: str) -> Deferred[None]:
-        record = self._firm.pop(name, None)
+        record = self._firm.pop(name)
         if record is not None:
             self._firm_weight -= record.weigh() + _entry(name)
         else:
@@ -233,7 +245,9 @@ class MemoryStore:
         if self._kept != self._unstored:
             # Without limits, the records that the storage has are firm as well.
             for name in [name for name in self._firm if not name.startswith(self._unstored)]:
-                self._aside[name] = record = self._firm.pop(name)
+                record = self._firm.pop(name)
+                assert record is not None
+                self._aside[name] = record
                 weight = record.weigh() + _entry(name)
                 self._firm_weight -= weight
                 self._loose_weight += weight

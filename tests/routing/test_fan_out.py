@@ -13,6 +13,7 @@ from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES, TurnBudget
 from dstwist.protocol.constants import EventAction, RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.fan_out import FanOut
+from dstwist.scheduling import large_dict
 from tests.fakes import FakeConnection, FakeWire
 
 
@@ -171,6 +172,22 @@ class FanOutTests(SynchronousTestCase):
             wire.size = LARGE_FRAME_BYTES
             publish(self.fan_out)
             self.assertTrue(budget.large)
+
+    def test_very_many_names(self) -> None:
+        """
+        Names are served in the same way if there are more than one dict takes.
+        """
+        self.patch(large_dict, "FIRST_ITEMS", 2)
+        names = [f"name{number}" for number in range(5)]
+        connection = self.subscriber(*names)
+        for name in names:
+            self.fan_out.publish(emit(name))
+        self.fan_out.publish(emit("other"))
+        self.assertEqual([message.name for message in connection.take()], names)
+        self.assertEqual((set(self.fan_out.names()), self.fan_out.count("name4")), (set(names), 1))
+        self.assertTrue(self.fan_out.remove("name4", connection))
+        self.fan_out.publish(emit("name4"))
+        self.assertEqual((connection.take(), "name4" in self.fan_out), ([], False))
 
     def test_publish_to(self) -> None:
         """

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from dstwist.interfaces import Work
-from dstwist.scheduling.time_slices import NAMES_PER_STEP, STEP_TIME, Steps, TimeSlices, TurnPause
+from dstwist.scheduling.time_slices import NAMES_PER_STEP, STEP_TIME, WORK_SLICE, Steps, TimeSlices, TurnPause
 from dstwist.scheduling.turns import TIME_SLICE, Turns
 from tests.fakes import BusyClock
 
@@ -25,7 +25,7 @@ class TimeSlicesTests(SynchronousTestCase):
         self.slices = TimeSlices(self.clock)
         self.done: list[str] = []
 
-    def work(self, name: str, steps: int, cost: float = TIME_SLICE / 4) -> Iterator[None]:
+    def work(self, name: str, steps: int, cost: float = WORK_SLICE / 4.1) -> Iterator[None]:
         for number in range(steps):
             self.clock.rightNow += cost
             self.done.append(f"{name}{number}")
@@ -51,6 +51,15 @@ class TimeSlicesTests(SynchronousTestCase):
             turns.append(len(self.done) - sum(turns))
         self.assertEqual(turns, [5, 5, 3])
         self.assertEqual(len(self.slices), 0)
+
+    def test_once_a_turn(self) -> None:
+        """
+        Work gets one slice of a turn, also if the turn has time left. So clients do not wait longer for it.
+        """
+        self.slices.do(self.work("a", 13))
+        Turns.of(self.clock).later(lambda: self.done.append("other"))
+        self.clock.advance(0)
+        self.assertEqual(self.done[5:], ["a5", "a6", "a7", "a8", "a9", "other"])
 
     def test_in_turn(self) -> None:
         """
@@ -96,7 +105,7 @@ class TimeSlicesTests(SynchronousTestCase):
         """
         self.slices.do(self.work("a", 5))
         self.slices.do(self.work("b", 3))
-        self.clock.tick = 2 * TIME_SLICE
+        self.clock.tick = 2 * WORK_SLICE
         for _ in range(10):
             self.clock.advance(0)
         self.assertEqual((len(self.done), len(self.slices)), (8, 0))

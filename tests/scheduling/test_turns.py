@@ -79,6 +79,20 @@ class TurnsTests(SynchronousTestCase):
         self.assertEqual((len(self.turns), self.clock.getDelayedCalls()), (0, []))
         self.assertEqual(self.turn(), [])
 
+    def test_once_a_turn(self) -> None:
+        """
+        A party that joins again while it is called is called in the next turn, also if the turn has time left.
+        """
+
+        def party() -> None:
+            self.called.append("again")
+            if len(self.called) < 5:
+                self.turns.later(party)
+
+        self.turns.later(party)
+        self.turns.later(self.party("once"))
+        self.assertEqual([self.turn(), self.turn()], [["again", "once"], ["again"]])
+
     def test_slice(self) -> None:
         """
         A turn calls parties, in the order in which they came, until they have used up one slice.

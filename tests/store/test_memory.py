@@ -17,6 +17,7 @@ from dstwist.errors import StoreFull
 from dstwist.interfaces import ICountedCache, IDoubtingCache, IEnumerableStore, IInstantStore, IKnowingStore, Record
 from dstwist.protocol.freeing import LARGE_WEIGHT
 from dstwist.protocol.weights import ENTRY_WEIGHT, weigh_name
+from dstwist.scheduling import large_dict
 from dstwist.store.memory import MemoryStore
 from dstwist.store.tombstones import Tombstones
 from tests.store import contract
@@ -27,6 +28,16 @@ def size(name: str, data: Any) -> int:
     What a record takes of a store's C{max_bytes}.
     """
     return Record(1, data).weigh() + weigh_name(name) + ENTRY_WEIGHT
+
+
+class ManyRecordsTests(contract.SharedStoreContract):
+    """
+    The contract, for records beyond those that one dict takes.
+    """
+
+    def make(self) -> Any:
+        self.patch(large_dict, "FIRST_ITEMS", 0)
+        return MemoryStore()
 
 
 class MemoryStoreTests(contract.SharedStoreContract):
