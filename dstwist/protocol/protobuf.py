@@ -44,6 +44,7 @@ from dstwist.protocol.constants import (
     FROM_CLIENT,
     EventAction,
     ParserAction,
+    RecordAction,
     Topic,
 )
 from dstwist.protocol.jsontext import NoRoom, brief_loads, loads
@@ -63,7 +64,7 @@ from dstwist.protocol.protobuf_parts import (
     written_names,
     written_number,
 )
-from dstwist.protocol.protobuf_payloads import call_payload, emit_payload, record_payload
+from dstwist.protocol.protobuf_payloads import acknowledgement_payload, call_payload, emit_payload, record_payload
 from dstwist.protocol.protobuf_short import LONGEST_LONG, SHORT_FORMS, SHORTEST_LONG, long_form
 from dstwist.protocol.schema import REFUSALS, Kind
 from dstwist.protocol.typed import to_json, utf8
@@ -97,6 +98,7 @@ _EVENT = Topic.EVENT
 _RECORD = Topic.RECORD
 _RPC = Topic.RPC
 _EMIT = EventAction.EMIT
+_WRITE_ACKNOWLEDGEMENT = RecordAction.WRITE_ACKNOWLEDGEMENT
 
 #: The fields of an emit that are forwarded to other clients.
 _RELAYED = bits(("action", "name", "data"))
@@ -147,8 +149,8 @@ class ProtobufCodec:
         elif (form := SHORT_FORMS.get(head)) is not None:
             if head[0] == size - 1 and (message := form[0](payload, 7, form[1], self)) is not None:
                 return [message]
-        elif SHORTEST_LONG <= size <= LONGEST_LONG and (form := long_form(size, payload[:10])) is not None:
-            if (message := form[0](payload, 9, form[1], self)) is not None:
+        elif SHORTEST_LONG <= size <= LONGEST_LONG and (long := long_form(size, payload[:10])) is not None:
+            if (message := long[0](payload, long[2], long[1], self)) is not None:
                 return [message]
         found: list[Message | Malformed] = []
         fault, position = Fault.UNPARSABLE, 0
@@ -292,6 +294,10 @@ class ProtobufCodec:
         if message.action >= FIRST_TEXT_ONLY_ACTION or topic not in WRITERS:
             return b""
         if topic is _RECORD:
+            if message.action is _WRITE_ACKNOWLEDGEMENT:
+                payload = acknowledgement_payload(message)
+                if payload is not None:
+                    return payload
             payload = record_payload(message)
             if payload is not None:
                 return payload

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from operator import attrgetter
 
+from dstwist.protocol.constants import RecordAction
 from dstwist.protocol.message import Message
 from dstwist.protocol.protobuf_parts import SMALL_NUMBERS, sized, written_number
 from dstwist.protocol.typed import to_json
@@ -13,6 +14,27 @@ from dstwist.protocol.typed import to_json
 #: The fields that emits, updates, write acknowledgements, answers to reads and calls do not have.
 others = attrgetter("is_error", "is_ack", "names", "subscription", "original_action", "versions")
 NO_OTHERS = (None, None, (), None, None, None)
+
+
+#: The fields of a write acknowledgement besides its name and correlation id.
+_beside_acknowledged = attrgetter(
+    "is_write_ack",
+    "data",
+    "path",
+    "version",
+    "is_error",
+    "is_ack",
+    "names",
+    "subscription",
+    "original_action",
+    "versions",
+)
+_ONLY_ACKNOWLEDGED = (True, None, None, None, None, None, (), None, None, None)
+
+#: By the size of the message without its envelope: the start of a short one, up to the tag of its correlation id.
+_ACKNOWLEDGEMENT_HEADS = [
+    bytes((size + 4, 0x10, 5, 0x1A, size, 0x08, RecordAction.WRITE_ACKNOWLEDGEMENT, 0x1A)) for size in range(124)
+]
 
 
 def _long_envelope(topic: int, body: bytes) -> bytes:
@@ -65,6 +87,35 @@ def record_payload(message: Message) -> bytes | None:
     if size < 124:
         return SMALL_NUMBERS[size + 4] + b"\x10\x05\x1a" + SMALL_NUMBERS[size] + body
     return _long_envelope(5, body)
+
+
+def acknowledgement_payload(message: Message) -> bytes | None:
+    """
+    The payload of a WRITE_ACKNOWLEDGEMENT with a name and a correlation id; C{None} if it has other fields, lacks one
+    of these, or is long.
+    """
+    name, correlation_id = message.name, message.correlation_id
+    if name is None or correlation_id is None or _beside_acknowledged(message) != _ONLY_ACKNOWLEDGED:
+        return None
+    try:
+        encoded, encoded_id = name.encode(), correlation_id.encode()
+    except UnicodeEncodeError:
+        return None
+    size, id_size = len(encoded), len(encoded_id)
+    whole = size + id_size + 8
+    if whole >= 124:
+        return None
+    return b"".join(
+        (
+            _ACKNOWLEDGEMENT_HEADS[whole],
+            SMALL_NUMBERS[id_size],
+            encoded_id,
+            b"\x32",
+            SMALL_NUMBERS[size],
+            encoded,
+            b"\x58\x01",
+        )
+    )
 
 
 def emit_payload(message: Message) -> bytes | None:

@@ -40,7 +40,8 @@ _EVENT = Topic.EVENT
 _EMIT = EventAction.EMIT
 _RECORD = Topic.RECORD
 _UPDATE = RecordAction.UPDATE
-_HAVE_PATHS = (RecordAction.PATCH, RecordAction.CREATEANDPATCH)
+_PATCH = RecordAction.PATCH
+_CREATEANDPATCH = RecordAction.CREATEANDPATCH
 
 #: The version -1, which every upsert has.
 _NEXT_VERSION = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
@@ -139,7 +140,7 @@ def _read_write(payload: bytes, start: int, action: IntEnum, codec: object) -> M
             end += 2
             tag = payload[end]
             codec = None
-        if action in _HAVE_PATHS:
+        if action is _PATCH or action is _CREATEANDPATCH:
             if tag != 0x62:
                 return None
             begin, size = end + 2, payload[end + 1]
@@ -242,8 +243,11 @@ SHORT_FORMS: dict[bytes, tuple[Reader, IntEnum]] = {
     for size in range(_SHORTEST, _LONGEST_SHORT + 1)
 }
 
-#: The smallest and the largest payload whose sizes have two bytes.
-SHORTEST_LONG, LONGEST_LONG = 135, 16385
+#: The smallest and the largest payload of more than 128 bytes that has one of the forms.
+SHORTEST_LONG, LONGEST_LONG = 130, 16385
+
+#: The smallest payload in which the second size, that of the message without its envelope, has two bytes as well.
+_BOTH_LONG = 135
 
 #: By the first ten bytes of a longer payload without the sizes: the reader, and the action.
 _LONG: dict[bytes, tuple[Reader, IntEnum]] = {
@@ -254,23 +258,25 @@ _LONG: dict[bytes, tuple[Reader, IntEnum]] = {
 
 #: By the size of a longer payload and its first ten bytes: the same. Payloads that have come are remembered, because
 #: most have one of few sizes, and comparing the sizes takes longer than the rest.
-_known_heads: dict[tuple[int, bytes], tuple[Reader, IntEnum]] = {}
+_known_heads: dict[tuple[int, bytes], tuple[Reader, IntEnum, int]] = {}
 _MAX_KNOWN_HEADS = 4096
 
 
-def long_form(size: int, head: bytes) -> tuple[Reader, IntEnum] | None:
+def long_form(size: int, head: bytes) -> tuple[Reader, IntEnum, int] | None:
     """
-    The reader and the action of a payload of C{size} bytes, from L{SHORTEST_LONG} to L{LONGEST_LONG}. C{None} if it has
-    none of these forms.
+    The reader and the action of a payload of C{size} bytes, from L{SHORTEST_LONG} to L{LONGEST_LONG}, and where its
+    first tag behind the action is. C{None} if it has none of these forms.
 
     @param head: the first ten bytes.
     """
-    form = _known_heads.get((size, head))
-    if form is not None:
-        return form
-    form = _LONG.get(head[2:5] + head[7:])
-    if form is None or head[:2] != written_number(size - 2) or head[5:7] != written_number(size - 7):
+    known = _known_heads.get((size, head))
+    if known is not None:
+        return known
+    tag = 9 if size >= _BOTH_LONG else 8
+    form = _LONG.get(head[2:5] + head[tag - 2 : tag + 1])
+    if form is None or head[:2] != written_number(size - 2) or head[5 : tag - 2] != written_number(size - tag + 2):
         return None
+    found = (*form, tag)
     if len(_known_heads) < _MAX_KNOWN_HEADS:
-        _known_heads[size, head] = form
-    return form
+        _known_heads[size, head] = found
+    return found

@@ -30,6 +30,9 @@ from __future__ import annotations
 ENTRY_WEIGHT = 300
 
 
+# Numbers: to search for a byte of another object takes a fifth longer.
+_BRACE, _BRACKET, _COLON, _COMMA, _QUOTE, _BACKSLASH = b'{[:,"\\'
+
 #: The weight of a text without characters, or of a number.
 TEXT_WEIGHT = 64
 
@@ -48,7 +51,9 @@ def weigh_json(text: bytes | str) -> int:
     if isinstance(text, str):
         text = text.encode("utf-8", "surrogatepass")
     count = text.count
-    structure = 128 * count(b"{") + 96 * count(b"[") + 88 * count(b":") + 41 * count(b",") + 12 * count(b'"')
+    structure = (
+        128 * count(_BRACE) + 96 * count(_BRACKET) + 88 * count(_COLON) + 41 * count(_COMMA) + 12 * count(_QUOTE)
+    )
     # Searching for a single character is much faster than searching for two.
-    plain = text.isascii() and (b"\\" not in text or rb"\u" not in text)
+    plain = text.isascii() and (_BACKSLASH not in text or rb"\u" not in text)
     return 64 + structure + len(text) * (2 if plain else 6)

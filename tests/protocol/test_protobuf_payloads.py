@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from dstwist.protocol import protobuf
 from dstwist.protocol.constants import FIRST_TEXT_ONLY_ACTION, EventAction, RecordAction, RpcAction, Topic
 from dstwist.protocol.message import Message
-from dstwist.protocol.protobuf_payloads import call_payload, emit_payload, record_payload
+from dstwist.protocol.protobuf_payloads import acknowledgement_payload, call_payload, emit_payload, record_payload
 
 QUICK = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
@@ -71,6 +71,34 @@ class RecordPayloadTests(SynchronousTestCase):
             if not others and "\ud800" not in "".join(map(str, fields.values())):
                 self.assertIsNotNone(payload)
         self.assertEqual(record_payload(replace(message, names=("a",))), None)
+
+
+class AcknowledgementPayloadTests(SynchronousTestCase):
+    """
+    L{acknowledgement_payload}.
+    """
+
+    def test_same(self) -> None:
+        """
+        The payload of a short acknowledgement is the one that the tables of fields make. All others are left to them.
+        """
+        short = ("", "a", "\u00fc" * 9, "a" * 57)
+        for name in (*short, "a" * 58, "a" * 128, "a\ud800", None):
+            for correlation_id in (*short, "a" * 59, "a" * 128, "a\ud800", None):
+                message = Message(
+                    Topic.RECORD,
+                    RecordAction.WRITE_ACKNOWLEDGEMENT,
+                    name,
+                    correlation_id=correlation_id,
+                    is_write_ack=True,
+                )
+                expected = protobuf.SERVER.encode_by_table(message)
+                self.assertEqual(protobuf.SERVER.encode(message), expected)
+                is_short = name in short and correlation_id in short
+                payload = acknowledgement_payload(message)
+                self.assertEqual(payload, expected if is_short else payload and expected)
+                for other in ({"data": b"1"}, {"path": "a"}, {"version": 0}, {"is_write_ack": None}, {"is_ack": True}):
+                    self.assertIsNone(acknowledgement_payload(replace(message, **other)))
 
 
 class EmitPayloadTests(SynchronousTestCase):

@@ -37,10 +37,11 @@ def read(payload: bytes) -> Message | None:
     """
     The message that is read field by field.
     """
-    form, start = SHORT_FORMS.get(payload[:8]), 7
-    if form is None or payload[0] != len(payload) - 1:
-        form, start = long_form(len(payload), payload[:10]), 9
-    return None if form is None else form[0](payload, start, form[1], protobuf.SERVER)
+    short = SHORT_FORMS.get(payload[:8])
+    if short is not None and payload[0] == len(payload) - 1:
+        return short[0](payload, 7, short[1], protobuf.SERVER)
+    long = long_form(len(payload), payload[:10])
+    return None if long is None else long[0](payload, long[2], long[1], protobuf.SERVER)
 
 
 def emit(name: str, data: bytes) -> Message:
@@ -197,6 +198,7 @@ class ShortFormTests(SynchronousTestCase):
             write("x.y", "ab", b"12", 70000, is_write_ack=True, correlation_id="17"),
             write("x.y", "ab", b'"' + b"x" * 140 + b'"', 300),
             emit("ab", b"12"),
+            emit("ab", b'"' + b"x" * 115 + b'"'),
             emit("ab", b'"' + b"x" * 140 + b'"'),
             call(RpcAction.REQUEST, "ab", "17", b"12"),
             call(RpcAction.ACCEPT, "ab", "17"),

@@ -113,7 +113,9 @@ class RecordSizes:
             else:
                 weight = weigh_json(text or b"")
                 # The write replaces all data, so the old weight does not matter.
-                ceiling = min(2 * weight + MIN_UNMEASURED_GROWTH, self._plain)
+                ceiling = 2 * weight + MIN_UNMEASURED_GROWTH
+                if ceiling > self._plain:
+                    ceiling = self._plain
             if data.__class__ in PATCHED:
                 weight += data.retained
             if weight <= ceiling:
