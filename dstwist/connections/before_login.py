@@ -36,7 +36,7 @@ class BeforeLogin:
     @ivar closes_later: the connection is about to be closed so that the client tries again.
     """
 
-    __slots__ = ("_close_call", "_connection", "_context", "_heartbeats", "_messages", "_request", "_timeout")
+    __slots__ = ("_close_call", "_connection", "_context", "_expired", "_heartbeats", "_messages", "_request")
 
     def __init__(
         self, connection: IUnauthenticatedConnection, request: HandshakeData, context: EndpointContext
@@ -46,7 +46,7 @@ class BeforeLogin:
         self._context = context
         self._messages = 0
         self._heartbeats: TokenBucket | None = None
-        self._timeout: IDelayedCall | None = None
+        self._expired: Callable[[], None] | None = None
         self._close_call: IDelayedCall | None = None
 
     @property
@@ -88,18 +88,24 @@ class BeforeLogin:
         From now on the client has the whole time to log in; then C{expired} is called.
         """
         self._stop_timeout()
-        limit = self._context.settings.unauthenticated_client_timeout
-        if limit is not None:
-            self._timeout = self._context.clock.callLater(limit, self._expire, expired)
+        deadlines = self._context.deadlines
+        if deadlines is not None:
+            self._expired = expired
+            deadlines.add(self)
 
-    def _expire(self, expired: Callable[[], None]) -> None:
-        self._timeout = None
+    def expire(self) -> None:
+        """
+        The time is over.
+        """
+        expired, self._expired = self._expired, None
+        assert expired is not None
         expired()
 
     def _stop_timeout(self) -> None:
-        if self._timeout is not None:
-            self._timeout.cancel()
-            self._timeout = None
+        if self._expired is not None:
+            self._expired = None
+            assert self._context.deadlines is not None
+            self._context.deadlines.remove(self)
 
     @property
     def closes_later(self) -> bool:

@@ -302,7 +302,11 @@ class Connection(Requester):
         if self._handshake is not None:
             self._handshake.end()
             self._handshake = None
-        self._context.heartbeat.remove(self)
+        context = self._context
+        context.heartbeat.remove(self)
+        if not context.heartbeat and context.deadlines is not None:
+            # There are no clients: an endpoint without clients leaves no timer behind.
+            context.deadlines.stop()
         self._end_requests()
         if opened:
             # After all callbacks: observers of users find nothing of the connection any more.

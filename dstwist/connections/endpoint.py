@@ -7,7 +7,7 @@ need not import the connection.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import Attribute
@@ -22,10 +22,30 @@ from dstwist.limits.rates import RateLimits
 from dstwist.protocol.closing import POLICY_VIOLATION
 from dstwist.protocol.message import Malformed, Message
 from dstwist.routing.router import Router
+from dstwist.scheduling.deadlines import Deadlines
 
 #: Longer payloads are decoded in pieces of this size, each in its turn: a megabyte of short messages takes a third of a
 #: second to decode.
 PAYLOAD_PIECE_BYTES = 16384
+
+
+class Waiting(Protocol):
+    """
+    A client that has not logged in.
+    """
+
+    def expire(self) -> None:
+        """
+        Its time is over.
+        """
+
+
+def login_deadlines(settings: WebSocketEndpoint, clock: IReactorTime) -> Deadlines[Waiting] | None:
+    """
+    When the clients of an endpoint have to have logged in; C{None} if they may wait for any time.
+    """
+    limit = settings.unauthenticated_client_timeout
+    return None if limit is None else Deadlines(limit, clock, lambda client: client.expire())
 
 
 class EndpointContext(NamedTuple):
@@ -39,6 +59,8 @@ class EndpointContext(NamedTuple):
     heartbeat: Heartbeat
     clock: IReactorTime
     users: UserRegistry
+    #: See L{login_deadlines}.
+    deadlines: Deadlines[Waiting] | None
     #: The wire of clients that understand PATCH_MULTI.
     many_wire: ICodecWire | None = None
     #: How long to keep a client that cannot log in now, but perhaps soon, in seconds.

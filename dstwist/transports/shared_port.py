@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -26,6 +26,7 @@ from dstwist.interfaces import HandshakeData
 from dstwist.limits.admission import Admission, ConnectionSlot
 from dstwist.limits.exceeded import LimitExceeded, log_refusal
 from dstwist.log import Logger, about, shown
+from dstwist.scheduling.deadlines import Deadlines
 from dstwist.scheduling.turns import Turns
 from dstwist.tls.certificates import tls_problem
 from dstwist.transports.forwarded import Proxies, address_of
@@ -61,7 +62,8 @@ class Switch(Protocol):
     factory: SharedPortFactory
     transport: Any
     _chosen: Any = None
-    _timeout: IDelayedCall | None = None
+    # The deadlines that this connection is among.
+    _timeout: Deadlines[Switch] | None = None
     _head = b""
     _in_line = False
     _gone = False
@@ -72,6 +74,7 @@ class Switch(Protocol):
         # The chosen protocol sets its own size for the data behind the head.
         read_at_most(self.transport, HEAD_READ_BYTES)
         factory = self.factory
+        factory.connected += 1
         peer = address_of(self.transport)
         slot = factory.admission.enter()
         if isinstance(slot, ConnectionSlot):
@@ -85,7 +88,8 @@ class Switch(Protocol):
             if len(factory.refused) > MAX_REFUSED_CLIENTS:
                 self.abort()
                 return
-        self._timeout = factory.clock.callLater(HEAD_TIMEOUT if exceeded is None else REFUSAL_TIMEOUT, self._too_slow)
+        self._timeout = factory.heads if exceeded is None else factory.refusals
+        self._timeout.add(self)
         factory.waiting.add(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -116,6 +120,7 @@ class Switch(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._gone = True
         self._settle()
+        self.factory.disconnected()
         self.factory.refused.discard(self)
         self.factory.asking.discard(self)
         if self._slot is not None:
@@ -206,12 +211,8 @@ class Switch(Protocol):
     def _settle(self) -> None:
         self.factory.waiting.discard(self)
         if self._timeout is not None:
-            self._timeout.cancel()
+            self._timeout.remove(self)
             self._timeout = None
-
-    def _too_slow(self) -> None:
-        self._timeout = None
-        self.abort()
 
 
 class SharedPortFactory(Factory):
@@ -221,6 +222,9 @@ class SharedPortFactory(Factory):
     @param web_sockets: the factories of WebSockets, by path.
     @param arrived: called for each accepted connection.
     @param node: the label of the node, for logs.
+    @ivar connected: how many connections there are.
+    @ivar heads: when clients have to have sent their request head, if they are not refused.
+    @ivar refusals: when clients that are refused have to have gone.
     @ivar waiting: connections whose request head is not complete.
     @ivar refused: connections that are refused, and have not gone yet.
     @ivar asking: connections that speak HTTP.
@@ -251,6 +255,9 @@ class SharedPortFactory(Factory):
         self.proxies = Proxies(settings.trusted_proxies)
         self.admission = admission if admission is not None else Admission(LimitSettings(), clock)
         self.turns = Turns.of(clock)
+        self.connected = 0
+        self.heads: Deadlines[Switch] = Deadlines(HEAD_TIMEOUT, clock, Switch.abort)
+        self.refusals: Deadlines[Switch] = Deadlines(REFUSAL_TIMEOUT, clock, Switch.abort)
         self.waiting: set[Switch] = set()
         self.refused: set[Switch] = set()
         self.asking: set[Switch] = set()
@@ -264,6 +271,16 @@ class SharedPortFactory(Factory):
         if self._arrived is not None:
             self._arrived()
         return super().buildProtocol(addr)
+
+    def disconnected(self) -> None:
+        """
+        A connection is gone.
+        """
+        self.connected -= 1
+        if not self.connected:
+            # A server without connections leaves no timer behind.
+            self.heads.stop()
+            self.refusals.stop()
 
     def doStart(self) -> None:
         super().doStart()

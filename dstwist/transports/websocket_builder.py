@@ -11,7 +11,7 @@ from typing import Any
 from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.config.settings import Settings
 from dstwist.connections.connection import Connection
-from dstwist.connections.endpoint import EndpointContext
+from dstwist.connections.endpoint import EndpointContext, login_deadlines
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
@@ -150,6 +150,7 @@ class WebSocketBuilder:
             heartbeat,
             self._reactor,
             self._users,
+            login_deadlines(endpoint, self._reactor),
             many_wire,
             self._settings.limits.close_delay,
             whole_wire,

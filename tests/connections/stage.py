@@ -14,7 +14,7 @@ from zope.interface import implementer
 from dstwist.config.endpoints import WebSocketEndpoint
 from dstwist.config.limits import LimitSettings
 from dstwist.connections.connection import Connection
-from dstwist.connections.endpoint import EndpointContext
+from dstwist.connections.endpoint import EndpointContext, login_deadlines
 from dstwist.connections.heartbeat import Heartbeat
 from dstwist.connections.login import Logins
 from dstwist.connections.users import UserRegistry
@@ -91,6 +91,7 @@ class ConnectionTestCase(SynchronousTestCase):
             Heartbeat(HEARTBEAT, self.clock),
             self.clock,
             self.users,
+            login_deadlines(endpoint, self.clock),
         )
         if handshake is None:
             handshake = HandshakeData(self.link.address, {"referer": "http://shop"}, path=endpoint.url_path, number=7)

@@ -144,6 +144,18 @@ class BothDialects:
             self.assertNotIn(ConnectionAction.AUTHENTICATION_TIMEOUT, self.actions())
             self.assertEqual(self.link.closed and self.link.closed[0], 1013)
 
+    def test_no_timer_left(self: Any) -> None:
+        """
+        An endpoint without clients leaves no timer behind, whether its last client has logged in or not.
+        """
+        for logs_in in (True, False):
+            self.connection.lost("gone")
+            self.connect(unauthenticated_client_timeout=5.0)
+            if logs_in:
+                self.log_in()
+            self.connection.lost("gone")
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_flood_before_login(self: Any) -> None:
         """
         More than C{maxMessagesBeforeLogin} messages without a login end the connection; heartbeats at a reasonable pace

@@ -51,6 +51,7 @@ class ConnectionTests(HttpTestCase):
         self.assertFalse(self.transport.aborted)
         self.reactor.advance(0.1)
         self.assertTrue(self.transport.aborted)
+        self.connection.connectionLost()
         self.connect()
         self.ask("GET", "/health-check", "Connection: close")
         self.connection.connectionLost()

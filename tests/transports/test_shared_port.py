@@ -229,10 +229,28 @@ class SwitchTests(PortTestCase):
         switch.dataReceived(request())
         (taker,) = self.new.built
         self.assertEqual(switch.dataReceived, taker.dataReceived)
-        self.assertEqual((self.factory.waiting, self.clock.getDelayedCalls()), (set(), []))
+        self.assertEqual((self.factory.waiting, len(self.factory.heads)), (set(), 0))
         reason = Failure(ConnectionDone())
         switch.connectionLost(reason)
         self.assertIs(taker.lost, reason)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_timer_of_last(self) -> None:
+        """
+        The timer for request heads stays as long as there are connections, and serves all of them.
+        """
+        (first, _), (second, transport) = self.connect(), self.connect()
+        first.dataReceived(request())
+        (timer,) = self.clock.getDelayedCalls()
+        first.connectionLost()
+        self.assertEqual(self.clock.getDelayedCalls(), [timer])
+        self.clock.advance(HEAD_TIMEOUT)
+        self.assertTrue(transport.aborted)
+        third, _ = self.connect()
+        second.connectionLost()
+        self.assertEqual((self.factory.connected, len(self.clock.getDelayedCalls())), (1, 1))
+        third.connectionLost()
+        self.assertEqual((self.factory.connected, self.clock.getDelayedCalls()), (0, []))
 
     def test_start_and_stop(self) -> None:
         """
