@@ -137,8 +137,11 @@ class ProtobufCodec:
         size = len(payload)
         # Most messages are short emits in the form of the official client: 8 bytes that depend only on the size, and
         # then only <length> data 32 <length> name.
-        head = payload[:8]
-        if head == _EMIT_HEADS.get(size):
+        if size >= SHORTEST_LONG:
+            if size <= LONGEST_LONG and (long := long_form(size, payload[:10])) is not None:
+                if (message := long[0](payload, long[2], long[1], self)) is not None:
+                    return [message]
+        elif (head := payload[:8]) == _EMIT_HEADS.get(size):
             if (end := payload[8] + 9) < size - 2 and payload[end] == 0x32 and payload[end + 1] == size - end - 2:
                 data = payload[9:end]
                 try:
@@ -148,9 +151,6 @@ class ProtobufCodec:
                     pass  # the code below finds the answer
         elif (form := SHORT_FORMS.get(head)) is not None:
             if head[0] == size - 1 and (message := form[0](payload, 7, form[1], self)) is not None:
-                return [message]
-        elif SHORTEST_LONG <= size <= LONGEST_LONG and (long := long_form(size, payload[:10])) is not None:
-            if (message := long[0](payload, long[2], long[1], self)) is not None:
                 return [message]
         found: list[Message | Malformed] = []
         fault, position = Fault.UNPARSABLE, 0

@@ -29,10 +29,14 @@ from collections import deque
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dstwist.interfaces import IRequester
+from dstwist.protocol.constants import RecordAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
 from dstwist.services.record import answers
 from dstwist.services.record.replicas import Replicas
+
+_RECORD = Topic.RECORD
+_WRITE_ACKNOWLEDGEMENT = RecordAction.WRITE_ACKNOWLEDGEMENT
 
 #: How long an acknowledgement is held, in seconds.
 ACK_DELAY_SECONDS = 0.005
@@ -88,7 +92,13 @@ class Acknowledgements:
         if sender.dialect.knows_writes_by_version:
             self._send_later(name, message, sender, None)
         else:
-            answers.acknowledged(name, message, sender)
+            # The message of answers.acknowledgement. To call that would take some per cent of an acknowledged write.
+            sender.send(
+                Message(
+                    _RECORD, _WRITE_ACKNOWLEDGEMENT, name, None, None, None, (), message.correlation_id, None, None,
+                    None, None, True,
+                )
+            )  # fmt: skip
 
     def refused(self, name: str, message: Message, sender: IRequester, reason: str, before: bool = False) -> None:
         """

@@ -155,13 +155,6 @@ def effective(message: Message) -> RecordAction:
     return RecordAction.UPDATE if message.path is None else RecordAction.PATCH
 
 
-def acknowledged(name: str, message: Message, sender: IRequester) -> None:
-    """
-    A write succeeded, and is stored.
-    """
-    sender.send(acknowledgement(name, message, sender))
-
-
 def acknowledgement(name: str, message: Message, sender: IRequester, reason: str | None = None) -> Message:
     """
     The acknowledgement for the callback of a write.
