@@ -24,7 +24,8 @@ class UserRegistry:
     """
 
     def __init__(self) -> None:
-        self._users: dict[str, dict[IRequester, None]] = {}
+        # Most users have one connection; then it stands here without a dict, which takes 230 bytes.
+        self._users: dict[str, IRequester | dict[IRequester, None]] = {}
         self._on_first: list[_Observer] = []
         self._on_last: list[_Observer] = []
         self._on_login: list[_ConnectionObserver] = []
@@ -73,13 +74,19 @@ class UserRegistry:
         """
         The connections of C{user}, in the order of their logins.
         """
-        return list(self._users.get(user, ()))
+        found = self._users.get(user)
+        if found is None:
+            return []
+        return list(found) if isinstance(found, dict) else [found]
 
     def count(self, user: str) -> int:
         """
         How many connections C{user} has.
         """
-        return len(self._users.get(user, ()))
+        found = self._users.get(user)
+        if found is None:
+            return 0
+        return len(found) if isinstance(found, dict) else 1
 
     def add(self, connection: IRequester) -> None:
         """
@@ -90,11 +97,14 @@ class UserRegistry:
         user = connection.user
         if user is None or user in NAMELESS_USERS:
             return
-        connections = self._users.get(user)
-        if connections is not None:
-            connections[connection] = None
+        found = self._users.get(user)
+        if isinstance(found, dict):
+            found[connection] = None
             return
-        self._users[user] = {connection: None}
+        if found is not None:
+            self._users[user] = {found: None, connection: None}
+            return
+        self._users[user] = connection
         for observer in self._on_first:
             observer(user)
 
@@ -107,9 +117,11 @@ class UserRegistry:
         user = connection.user
         if user is None or user in NAMELESS_USERS:
             return
-        connections = self._users[user]
-        del connections[connection]
-        if not connections:
-            del self._users[user]
-            for observer in self._on_last:
-                observer(user)
+        found = self._users[user]
+        if isinstance(found, dict):
+            del found[connection]
+            if found:
+                return
+        del self._users[user]
+        for observer in self._on_last:
+            observer(user)

@@ -58,6 +58,8 @@ class ClosingLink(CompactLink):
     @ivar delayed: its close is delayed: it is to be closed, and its client does not know yet.
     """
 
+    __slots__ = ("number", "opened_at")
+
     # Autobahn owns C{log}.
     _log = Logger()
 
@@ -65,8 +67,8 @@ class ClosingLink(CompactLink):
     transport: Any
     address = ""
     #: The number of the connection, unique in this process, streams included; 0 until the WebSocket is open.
-    number = 0
-    opened_at = 0.0
+    number: int
+    opened_at: float
     delayed = False
     frame_data: Any = None
     message_data: Any = None

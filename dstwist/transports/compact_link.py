@@ -55,6 +55,9 @@ _RESPONSE = (
 #: Stays empty. Connections that have not come through a factory have queues of their own before.
 _NO_QUEUE: deque[Any] = deque()
 
+#: Stays empty: the headers of a connection that has logged in.
+_NO_HEADERS: dict[str, str] = {}
+
 #: Stays empty.
 _NO_EXTENSIONS: list[Any] = []
 
@@ -139,6 +142,12 @@ class CompactLink(WebSocketServerProtocol):
         link.http_request_data = link.http_response_data = link.http_status_line = link._wskey = None
         if not self._is_prepared:
             link.send_queue = _NO_QUEUE
+
+    def forget_headers(self) -> None:
+        """
+        Drop the headers of the request. They are needed until the login, and take half a kilobyte.
+        """
+        self.http_headers = _NO_HEADERS
 
     def forget_results(self) -> None:
         """

@@ -65,6 +65,9 @@ class WebSocketLink(CountedLink):
     One WebSocket. Its factory makes the connection behind it.
     """
 
+    # A dict of more than ten attributes takes 200 bytes more.
+    __slots__ = ("_turns", "outbox")
+
     _log = Logger()
 
     factory: LinkFactory
@@ -91,6 +94,7 @@ class WebSocketLink(CountedLink):
 
     def connectionMade(self) -> None:
         settings = self.factory.settings
+        self.number, self.opened_at = 0, 0.0
         self._turns = self.factory.turns
         read_at_most(self.transport, _READ_BYTES)
         if ITCPTransport.providedBy(self.transport):
@@ -300,6 +304,7 @@ class WebSocketLink(CountedLink):
 
     def logged_in(self) -> None:
         self._take_messages_up_to(self.factory.settings.max_message_size)
+        self.forget_headers()
         if self.slot is not None:
             self.slot.logged_in()
 

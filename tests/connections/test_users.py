@@ -43,6 +43,18 @@ class UserRegistryTests(SynchronousTestCase):
         self.assertNotIn("ann", self.users)
         self.assertEqual(self.users.connections("ann"), [])
 
+    def test_one_stays(self) -> None:
+        """
+        Connections of a user may end in any order, and more of them may come.
+        """
+        one, two, three = (self.log_in("ann") for _ in range(3))
+        self.users.remove(one)
+        self.users.remove(three)
+        self.assertEqual((self.users.connections("ann"), self.users.count("ann")), ([two], 1))
+        four = self.log_in("ann")
+        self.users.remove(two)
+        self.assertEqual((self.users.connections("ann"), self.seen), ([four], [("first", "ann")]))
+
     def test_names(self) -> None:
         """
         The users are listed in the order in which they came, each once.
