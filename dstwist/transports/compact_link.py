@@ -168,6 +168,9 @@ def with_options(protocol: Any, factory: Any) -> Any:
     # A function in a class would become a method.
     options = {name: staticmethod(value) if callable(value) else value for name, value in values.items()}
     made = type(protocol.__name__, (protocol,), {"CONFIG_ATTRS": (), "__module__": protocol.__module__, **options})
+    if made.openHandshakeTimeout:  # type: ignore[attr-defined]
+        # Each connection has a timer from its start, also the one that would be made to find out the values.
+        return made
     first = _first_values(made, factory)
     if all(name in _SHARED or isinstance(value, _CONSTANTS) for name, value in first.items()):
         for name, value in first.items():

@@ -219,6 +219,7 @@ class CompactLinkTests(SynchronousTestCase):
             link.something = []
 
         factory = WebSocketServerFactory(reactor=MemoryReactorClock())
+        factory.setProtocolOptions(openHandshakeTimeout=0)
         with mock.patch.object(WebSocketProtocol, "_connectionMade", made):
             protocol = with_options(WebSocketLink, factory)
             self.assertFalse(protocol._is_prepared)
@@ -343,6 +344,9 @@ class OptionsTests(SynchronousTestCase):
             factory.setProtocolOptions(maxMessagePayloadSize=size, failByDrop=False)
             made.append((with_options(WebSocketLink, factory), factory))
         for protocol, factory in made:
+            # Autobahn starts a timer for each connection.
+            self.assertGreater(protocol.openHandshakeTimeout, 0)
+            self.assertFalse(protocol._is_prepared)
             self.assertTrue(issubclass(protocol, WebSocketLink))
             self.assertEqual(protocol.__name__, "WebSocketLink")
             for name in WebSocketServerProtocol.CONFIG_ATTRS:
