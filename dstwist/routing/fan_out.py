@@ -6,6 +6,8 @@ its connections::
 
     publish(message) --> wires of the name --encode once each--> frame --write--> each connection of the wire
 
+If many messages come in one turn, their connections share the frames (L{dstwist.routing.shared_frames}).
+
 Always true: the fan-out contains a name exactly while the name has a subscriber. The bytes of each fan-out are counted
 (L{dstwist.limits.outgoing_bytes}).
 """
@@ -20,10 +22,8 @@ from dstwist.interfaces import Frame, IConnection, IRequester, IWire
 from dstwist.limits.outgoing_bytes import LARGE_FRAME_BYTES, TurnBudget
 from dstwist.protocol.constants import Topic
 from dstwist.protocol.message import Message
+from dstwist.routing.shared_frames import SHARED_FROM, Audiences, Members
 from dstwist.scheduling.large_dict import LargeDict
-
-#: The subscribers of one name on one wire, with their C{write}.
-Members = dict[IRequester, Callable[[Frame], None]]
 
 
 class FanOut:
@@ -37,6 +37,7 @@ class FanOut:
     def __init__(self, outgoing: TurnBudget, topic: Topic) -> None:
         self.deliveries = action_counts(topic)
         self._outgoing = outgoing
+        self._audiences = Audiences()
         self._names: LargeDict[dict[IWire, Members]] = LargeDict()
         # Of the names: a look at them saves each message the call of a method.
         self._first, self._more = self._names.first, self._names.more
@@ -80,7 +81,10 @@ class FanOut:
         wires = self._names.get(name)
         if wires is None:
             wires = self._names[name] = {}
-        wires.setdefault(connection.wire, {})[connection] = connection.write
+        members = wires.get(connection.wire)
+        if members is None:
+            members = wires[connection.wire] = Members()
+        _set(members, connection, connection.write)
 
     def remove(self, name: str, connection: IConnection) -> bool:
         """
@@ -92,6 +96,7 @@ class FanOut:
         members = None if wires is None else wires.get(connection.wire)
         if wires is None or members is None or members.pop(connection, None) is None:
             return False
+        members.audience = None
         if not members:
             del wires[connection.wire]
             if not wires:
@@ -111,13 +116,13 @@ class FanOut:
         Leave C{connection}, a subscriber of C{name}, out of each fan-out of that name until L{unmute}, or until it is
         removed.
         """
-        self._wires(name)[connection.wire][connection] = _drop
+        _set(self._wires(name)[connection.wire], connection, _drop)
 
     def unmute(self, name: str, connection: IConnection) -> None:
         """
         Undo L{mute}.
         """
-        self._wires(name)[connection.wire][connection] = connection.write
+        _set(self._wires(name)[connection.wire], connection, connection.write)
 
     # -- the fan-out
 
@@ -141,7 +146,15 @@ class FanOut:
                 continue
             frame = wire.encode(message)
             if frame:
-                if is_among:
+                size = len(frame)
+                if (
+                    count >= SHARED_FROM
+                    and size < LARGE_FRAME_BYTES
+                    and (audience := self._audiences.of(members)) is not None
+                    and audience.take(frame, members, exclude if is_among else None)
+                ):
+                    count -= is_among
+                elif is_among:
                     count -= 1
                     for connection, write in members.items():
                         if connection is not exclude:
@@ -150,7 +163,6 @@ class FanOut:
                     for write in members.values():
                         write(frame)
                 self.deliveries[message.action] += count
-                size = len(frame)
                 outgoing.room = room = outgoing.room - size * count
                 if size >= LARGE_FRAME_BYTES:
                     outgoing.large = True
@@ -216,6 +228,11 @@ class FanOut:
             outgoing.large = True
         if outgoing.room < 0:
             outgoing.make_room()
+
+
+def _set(members: Members, connection: IRequester, write: Callable[[Frame], None]) -> None:
+    members[connection] = write
+    members.audience = None
 
 
 def _drop(frame: Frame) -> None:

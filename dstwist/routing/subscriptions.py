@@ -30,8 +30,9 @@ from dstwist.limits.outgoing_bytes import TurnBudget
 from dstwist.log import Logger, about
 from dstwist.protocol.constants import ACTIONS, Topic
 from dstwist.protocol.weights import weigh_name
-from dstwist.routing.fan_out import FanOut, Members
+from dstwist.routing.fan_out import FanOut
 from dstwist.routing.held_answers import HeldAnswers, Subjects
+from dstwist.routing.shared_frames import Members
 from dstwist.routing.subscription_requests import SubscriptionRequests
 from dstwist.scheduling.time_slices import NAMES_PER_STEP, TimeSlices
 

@@ -31,11 +31,15 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from dstwist.interfaces import IOutbox
+from dstwist.routing.shared_frames import SharedFrames
 from dstwist.transports.backlog import Backlog
 from dstwist.transports.outbox_group import OutboxGroup
 
 #: Answers of more bytes than this are sent before the end of the turn.
 MAX_WAITING_ANSWER_BYTES = 65536
+
+#: In place of a list of frames; nothing is ever added to it.
+_NO_FRAMES: list[bytes] = []
 
 #: A transport that copies its data gets this many bytes at a time.
 PIECE_BYTES = 131072
@@ -73,7 +77,9 @@ class Outbox:
         "_open",
         "_outgoing",
         "_overflow",
+        "_own",
         "_room_meanwhile",
+        "_shared",
         "_shut",
         "_stalled",
         "_told",
@@ -91,6 +97,10 @@ class Outbox:
         self._limit = limit
         self._overflow = overflow
         self._frames: list[bytes] = []
+        # The frames behind those of its own that it shares, if any. Then they are kept in C{_own}, and C{_frames} is
+        # empty, so that no write has to look for it.
+        self._shared: SharedFrames | None = None
+        self._own = _NO_FRAMES
         self._stalled = False
         self._backlog = Backlog()
         self._answered = 0
@@ -123,7 +133,12 @@ class Outbox:
         """
         Whether no frame was written since the last flush.
         """
-        return not self._frames
+        return not self._frames and self._shared is None
+
+    @property
+    def queued(self) -> int:
+        shared = self._shared
+        return len(self._frames) if shared is None else len(self._own) + len(shared.frames)
 
     @property
     def excess(self) -> str:
@@ -137,7 +152,7 @@ class Outbox:
         Queue a frame.
         """
         if not self._frames:
-            self._group.add(self)
+            self._begin()
         self._frames.append(frame)
 
     def answer(self, frame: bytes) -> None:
@@ -146,7 +161,7 @@ class Outbox:
         further ones are dropped until the connection is closed, between two turns.
         """
         if not self._frames:
-            self._group.add(self)
+            self._begin()
         self._frames.append(frame)
         size = len(frame)
         self._answered += size
@@ -158,6 +173,30 @@ class Outbox:
             outgoing.room -= size
             if outgoing.room < 0:
                 outgoing.make_room()
+
+    def share(self, shared: SharedFrames) -> None:
+        if not self._frames:
+            self._begin()
+        self._own, self._frames = self._frames, _NO_FRAMES
+        self._shared = shared
+
+    def _begin(self) -> None:
+        """
+        Before the first frame that is written since the last flush, or since frames are shared.
+        """
+        if self._shared is None:
+            self._group.add(self)
+        else:
+            self._share_no_more(self._shared)
+
+    def _share_no_more(self, shared: SharedFrames) -> None:
+        """
+        Keep the frames so far of C{shared}, which has to be what it shares.
+        """
+        shared.is_open = False
+        self._shared = None
+        self._frames, self._own = self._own, _NO_FRAMES
+        self._frames += shared.frames
 
     def _relieve(self) -> None:
         frames, self._frames = self._frames, []
@@ -174,6 +213,8 @@ class Outbox:
         """
         frames = self._frames
         if not frames:
+            if self._shared is not None:
+                self._flush_shared(self._shared)
             return
         if self._stalled or self._shut or self._outgoing.large:
             self._relieve()
@@ -182,10 +223,26 @@ class Outbox:
         frames.clear()
         self._send(data)
 
+    def _flush_shared(self, shared: SharedFrames) -> None:
+        if self._stalled or self._shut or self._outgoing.large:
+            self._share_no_more(shared)
+            self._relieve()
+            return
+        data = shared.joined()
+        self._shared = None
+        self._frames = own = self._own
+        self._own = _NO_FRAMES
+        if own:
+            data = b"".join((*own, data))
+            own.clear()
+        self._send(data)
+
     def send(self, data: bytes) -> None:
         """
         Send all queued frames now, and C{data} behind them. This works after L{shut}, too.
         """
+        if self._shared is not None:
+            self._share_no_more(self._shared)
         if self._shut:
             self._frames.clear()
             self._shut = False
@@ -234,6 +291,8 @@ class Outbox:
         if not self._open:
             return
         self._open = False
+        if self._shared is not None:
+            self._share_no_more(self._shared)
         self._frames.clear()
         self._backlog.clear()
         self._handed = 0

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing_bytes import OutgoingBytes
 from dstwist.log import Logger
+from dstwist.routing.shared_frames import SharedFrames
 from dstwist.scheduling.turn_ends import TurnEnds
 from dstwist.scheduling.turns import TIME_SLICE, TURN_LENGTH, Turns
 
@@ -34,7 +35,12 @@ class IFlushed(Protocol):
     @property
     def empty(self) -> bool: ...
 
+    @property
+    def queued(self) -> int: ...
+
     def write(self, frame: bytes, /) -> None: ...
+
+    def share(self, shared: SharedFrames, /) -> None: ...
 
     def answer(self, frame: bytes, /) -> None: ...
 
@@ -213,6 +219,15 @@ class EagerOutbox:
         self._outbox.write(frame)
         if self._size > self._limit:
             self._group.hurry()
+
+    @property
+    def queued(self) -> int:
+        return self._outbox.queued
+
+    def share(self, shared: SharedFrames) -> None:
+        # What was written one by one has not exceeded the limit.
+        self._outbox.share(shared)
+        shared.limit(self._limit, self._group.hurry)
 
     def answer(self, frame: bytes) -> None:
         self._outbox.answer(frame)

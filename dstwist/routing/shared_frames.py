@@ -1,0 +1,239 @@
+"""
+Frames that several clients are sent alike, queued once for all of them.
+
+Most clients of an app are subscribed to the same names. When many events come in one turn, each of their outboxes would
+get the same frames one by one, and join the same bytes. Instead they share them::
+
+    publish(a), publish(b), ... --> frames a b c d ... <--share-- outbox of each subscriber
+                                         |
+                                         +--joined once--> sent by each outbox at the end of the turn
+
+The subscribers of a name on one wire are its audience. Names with the same subscribers have the same audience, so
+their frames can be shared in any order.
+
+Always true: each outbox sends its frames in the order in which they were written. An outbox that is written a frame of
+its own leaves those that share, with a copy of the list, and ends the sharing: later frames are not added. Nothing is
+shared over the end of a turn, since an outbox that is flushed ends the sharing, too.
+
+To begin and to end takes about as long as to write two frames to each outbox. So an audience begins when some frames
+have been written one by one in the turn. If its last sharing was for many frames it begins at once, and if it was for
+few it waits longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+from weakref import ref
+
+from dstwist.interfaces import Frame, IRequester
+
+#: Fewer subscribers are written to one by one.
+SHARED_FROM = 4
+
+#: How many frames an outbox has to have in a turn before the next one is shared, and how many at most.
+_PATIENCE = 4
+_MOST_PATIENCE = 1 << 16
+
+#: A sharing of fewer frames was not worth it, and one of so many was.
+_FEW, _MANY = 4, 16
+
+#: How many audiences are kept. Each takes 50 to 100 bytes for each of its clients.
+_MOST_AUDIENCES = 64
+
+
+class SharedFrames:
+    """
+    Frames that outboxes share.
+
+    @ivar frames: in the order in which they were written.
+    @ivar is_open: whether further ones may be added.
+    @ivar left_out: the requester among the audience that does not get them.
+    """
+
+    __slots__ = ("__weakref__", "_joined", "_limits", "_size", "frames", "is_open", "left_out")
+
+    def __init__(self, left_out: IRequester | None, frame: Frame) -> None:
+        self.left_out = left_out
+        self.frames = [frame]
+        self.is_open = True
+        self._joined: bytes | None = None
+        self._size = len(frame)
+        self._limits: list[tuple[int, Callable[[], None]]] = []
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        if self._limits:
+            self._size += len(frame)
+            for limit, exceeded in self._limits:
+                if self._size > limit:
+                    exceeded()
+
+    def limit(self, size: int, exceeded: Callable[[], None]) -> None:
+        """
+        Have C{exceeded} called when a frame is added, and all have more than C{size} bytes.
+        """
+        if (size, exceeded) not in self._limits:
+            self._limits.append((size, exceeded))
+
+    def joined(self) -> bytes:
+        """
+        All frames; this is the end of the sharing.
+        """
+        if self._joined is None:
+            self.is_open = False
+            self._joined = b"".join(self.frames)
+        return self._joined
+
+
+class ISharingOutbox(Protocol):
+    """
+    An outbox that can share frames, as those of all WebSockets can.
+
+    @ivar queued: how many frames wait for the end of the turn.
+    """
+
+    @property
+    def queued(self) -> int: ...
+
+    def share(self, shared: SharedFrames, /) -> None:
+        """
+        Send the frames of C{shared}, and those that are added to them, behind all frames so far.
+        """
+
+
+class Members(dict[IRequester, Callable[[Frame], None]]):
+    """
+    The subscribers of one name on one wire, with the C{write} of their outboxes.
+
+    @ivar audience: L{Audiences.of} for them; C{None} if that is not known.
+    """
+
+    __slots__ = ("audience",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.audience: Audience | None = None
+
+
+def _outbox(write: Callable[[Frame], None]) -> ISharingOutbox | None:
+    outbox = getattr(write, "__self__", None)
+    return outbox if hasattr(outbox, "share") else None
+
+
+class Audience:
+    """
+    Subscribers of names, all on one wire.
+    """
+
+    __slots__ = ("_count", "_patience", "_shared")
+
+    def __init__(self) -> None:
+        # The outboxes keep it: when all have sent it, its frames are freed.
+        self._shared: Callable[[], SharedFrames | None] = _nothing
+        # How many frames were shared so far.
+        self._count = 0
+        self._patience = _PATIENCE
+
+    def take(self, frame: Frame, members: Members, left_out: IRequester | None) -> bool:
+        """
+        Queue C{frame} for all C{members}, who are this audience, but C{left_out}, if it can be shared.
+
+        @return: whether it is queued.
+        """
+        shared = self._shared()
+        if shared is not None and shared.is_open and shared.left_out is left_out:
+            shared.add(frame)
+            self._count += 1
+            return True
+        if self._count:
+            self._learn()
+        for connection, write in reversed(members.items()):
+            if connection is not left_out:
+                outbox = _outbox(write)
+                if outbox is None or outbox.queued < self._patience:
+                    return False
+                break
+        shared = SharedFrames(left_out, frame)
+        self._shared = ref(shared)
+        self._count = 1
+        for connection, write in members.items():
+            if connection is not left_out:
+                write.__self__.share(shared)  # type: ignore[attr-defined]  # Audiences.of has looked
+        return True
+
+    def forget(self) -> None:
+        """
+        End the sharing.
+        """
+        self._shared = _nothing
+
+    def _learn(self) -> None:
+        """
+        The last sharing has ended: was it worth it?
+        """
+        if self._count >= _MANY:
+            self._patience = 0
+        elif self._count >= _FEW or not self._patience:
+            self._patience = _PATIENCE
+        else:
+            self._patience = min(2 * self._patience, _MOST_PATIENCE)
+        self._count = 0
+        self._shared = _nothing
+
+
+def _nothing() -> None:
+    """
+    In place of a reference to shared frames.
+    """
+
+
+class _Separate(Audience):
+    """
+    Subscribers of which some cannot share.
+    """
+
+    __slots__ = ()
+
+    def take(self, frame: Frame, members: Members, left_out: IRequester | None) -> bool:
+        return False
+
+
+_separate = _Separate()
+
+
+class Audiences:
+    """
+    Knows which names have the same audience.
+    """
+
+    def __init__(self) -> None:
+        # By the identities of the subscribers, the oldest first. If a subscriber has gone, no name has that audience
+        # any more, and a new object may have the identity: then it is the audience of the new one.
+        self._known: dict[frozenset[int], Audience] = {}
+
+    def of(self, members: Members) -> Audience | None:
+        """
+        The audience that C{members} are; C{None} if it does not matter yet.
+        """
+        audience = members.audience
+        if audience is None:
+            outbox = _outbox(next(reversed(members.values())))
+            if outbox is not None and outbox.queued < _PATIENCE:
+                return None
+            audience = members.audience = self._find(members)
+        return audience
+
+    def _find(self, members: Members) -> Audience:
+        if any(_outbox(write) is None for write in members.values()):
+            return _separate
+        key = frozenset(map(id, members))
+        audience = self._known.get(key)
+        if audience is not None:
+            # Names with the same subscribers begin anew.
+            audience.forget()
+        else:
+            while len(self._known) >= _MOST_AUDIENCES:
+                del self._known[next(iter(self._known))]
+            audience = self._known[key] = Audience()
+        return audience
