@@ -161,9 +161,15 @@ def _latency(target: Target, timing: Timing) -> Outcome:
     return Outcome({f"p{digits}": latency.quantile(delays, share) for digits, share in _QUANTILES.items()})
 
 
-def _stall(name: str, title: str, load: Callable[[Target, Timing], float]) -> Row:
-    figure = Figure(name, title, "ms", more_is_better=False)
-    return Row(name, (figure,), lambda target, timing: Outcome({name: load(target, timing)}))
+def _stall(name: str, when: str, load: Callable[[Target, Timing], stalls.Stall]) -> Row:
+    wait = Figure(name, f"longest wait while {when}", "ms", more_is_better=False)
+    busy = Figure(f"{name}-busy", f"most processor time in a wait while {when}", "ms", more_is_better=False)
+
+    def run(target: Target, timing: Timing) -> Outcome:
+        stall = load(target, timing)
+        return Outcome({wait.name: stall.wait, busy.name: stall.busy})
+
+    return Row(name, (wait, busy), run)
 
 
 _TLS = Setup(tls=True)
@@ -225,11 +231,11 @@ ROWS: tuple[Row, ...] = (
         ),
         _latency,
     ),
-    _stall("stall-1", "longest wait while a client with 100,000 names leaves", stalls.leaving),
+    _stall("stall-1", "a client with 100,000 names leaves", stalls.leaving),
     _stall(
         "stall-10",
-        "longest wait while ten clients with 50,000 names leave",
+        "ten clients with 50,000 names leave",
         lambda target, timing: stalls.leaving(target, timing, 10, 50_000),
     ),
-    _stall("stall-records", "longest wait while 300,000 records are created", stalls.creating),
+    _stall("stall-records", "300,000 records are created", stalls.creating),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from bench.load.client import connect
 from bench.load.dialects import Deepstream
@@ -22,9 +23,22 @@ _NAME = "echo"
 _BATCH = 500
 
 
-def leaving(target: Target, timing: Timing, clients: int = 1, names: int = 100_000) -> float:
+@dataclass(frozen=True)
+class Stall:
     """
-    The longest wait in milliseconds while clients leave, each with many subscriptions.
+    The longest of many waits, in milliseconds.
+
+    @ivar wait: by the clock. Other load on the machine counts, too.
+    @ivar busy: the most processor time that the server took during one wait.
+    """
+
+    wait: float
+    busy: float
+
+
+def leaving(target: Target, timing: Timing, clients: int = 1, names: int = 100_000) -> Stall:
+    """
+    The waits while clients leave, each with many subscriptions.
     """
     dialect = Deepstream()
     leavers = [connect(target, f"leaver-{number}") for number in range(clients)]
@@ -35,17 +49,17 @@ def leaving(target: Target, timing: Timing, clients: int = 1, names: int = 100_0
             dialect.subscribe(client, held[first : first + _BATCH])
     observer = _Observer(target)
     observer.watch(_after(timing.warm))
-    observer.waits.clear()
+    observer.forget()
     for client in leavers:
         client.close()
     observer.watch(_after(timing.measured))
     observer.close()
-    return max(observer.waits)
+    return observer.longest()
 
 
-def creating(target: Target, timing: Timing, records: int = 300_000) -> float:
+def creating(target: Target, timing: Timing, records: int = 300_000) -> Stall:
     """
-    The longest wait in milliseconds while another client creates records, as fast as it can.
+    The waits while another client creates records, as fast as it can.
     """
     count = timing.scaled(records)
     creations = Creations(batch=20)
@@ -53,7 +67,7 @@ def creating(target: Target, timing: Timing, records: int = 300_000) -> float:
     marks = Marks()
     observer = _Observer(target)
     observer.watch(_after(timing.warm))
-    observer.waits.clear()
+    observer.forget()
     counter = marks.counter()
 
     def acknowledged(data: bytes) -> None:
@@ -66,25 +80,25 @@ def creating(target: Target, timing: Timing, records: int = 300_000) -> float:
     observer.watch(lambda: marks.count * creations.batch >= count)
     observer.close()
     writer.close()
-    return max(observer.waits)
+    return observer.longest()
 
 
 class _Observer:
     """
     A client that waits for its own events.
-
-    @ivar waits: how long it waited for each of them, in milliseconds.
     """
 
     def __init__(self, target: Target) -> None:
         dialect = Deepstream()
         self.loop = Loop()
-        self.waits: list[float] = []
+        self._waits: list[float] = []
+        self._busy: list[float] = []
+        self._cpu = target.cpu_now
         self._publish = dialect.publish
         self._publisher, self._subscriber = connect(target, "publisher"), connect(target, "subscriber")
         dialect.subscribe(self._subscriber, [_NAME])
         self.loop.add(self._publisher, ignore)
-        self.loop.add(self._subscriber, self._received(arrivals(self.waits.append)))
+        self.loop.add(self._subscriber, self._received(arrivals(self._waits.append)))
         self._next()
 
     def watch(self, over: Callable[[], bool]) -> None:
@@ -94,20 +108,32 @@ class _Observer:
         while not over():
             self.loop.step()
 
+    def forget(self) -> None:
+        """
+        Forget the waits so far.
+        """
+        self._waits.clear()
+        self._busy.clear()
+
+    def longest(self) -> Stall:
+        return Stall(max(self._waits), max(self._busy))
+
     def close(self) -> None:
         self._publisher.close()
         self._subscriber.close()
 
     def _received(self, note: Received) -> Received:
         def received(data: bytes) -> None:
-            before = len(self.waits)
+            before = len(self._waits)
             note(data)
-            if len(self.waits) > before:
+            if len(self._waits) > before:
+                self._busy.append((self._cpu() - self._sent) * 1000)
                 self._next()
 
         return received
 
     def _next(self) -> None:
+        self._sent = self._cpu()
         self.loop.send(self._publisher, self._publish(_NAME, stamp()))
 
 
