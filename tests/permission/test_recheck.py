@@ -15,7 +15,7 @@ from dstwist.permission.recheck import MAX_WAITING_CHECKS, GrantType, Recheck
 from dstwist.protocol.constants import EventAction, PresenceAction, Topic
 from dstwist.protocol.message import Message
 from dstwist.routing.subscriptions import SubscriptionRegistry
-from dstwist.scheduling.turns import TIME_SLICE
+from dstwist.scheduling.time_slices import WORK_SLICE
 from tests.fakes import FakeConnection, FakePermission
 from tests.logs import Lines, limit_lines
 from tests.requesters import RequesterTestCase, for_each_requester
@@ -65,7 +65,7 @@ class RecheckTests(RequesterTestCase):
         return recheck
 
     def fill_turns(self) -> None:
-        self.permission = SlowPermission(self.clock, TIME_SLICE / (IN_A_TURN - 0.5))
+        self.permission = SlowPermission(self.clock, WORK_SLICE / (IN_A_TURN - 0.5))
 
     def subscribe(self, *names: str, to: FakeConnection | None = None) -> None:
         for name in names:
@@ -151,7 +151,7 @@ class RecheckTests(RequesterTestCase):
         """
         One turn asks fewer rules if they take long.
         """
-        self.permission = SlowPermission(self.clock, TIME_SLICE / 3.5)
+        self.permission = SlowPermission(self.clock, WORK_SLICE / 3.5)
         self.subscribe(*"abcdefgh")
         self.recheck()
         self.turn()
