@@ -20,6 +20,7 @@ from typing import Any
 
 from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
 from twisted.internet.interfaces import IReactorTime, IStreamServerEndpoint
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Server as TcpTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -71,6 +72,12 @@ class _Sender:
         """
         self._encrypt = connection.send
         self._read = connection.bio_read
+
+    def close(self) -> None:
+        """
+        The connection is lost: whatever is written from now on is dropped.
+        """
+        self._encrypt = self._read = None
 
     def write(self, data: bytes) -> None:
         """
@@ -168,6 +175,19 @@ class TlsTransport(TLSMemoryBIOProtocol):
         else:
             self._shake_hands()
 
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        # Without these circles of references it is freed now, with all that OpenSSL keeps for it. The garbage collector
+        # would find it much later.
+        self._sender.close()
+        del self._sender, self.write
+
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:
+        if reason is not None:
+            # Its traceback leads to this connection, and to itself.
+            reason.cleanFailure()
+        super()._tlsShutdownFinished(reason)
+
     def _go_on(self) -> None:
         self._in_line = False
         if self.connected:
@@ -177,7 +197,7 @@ class TlsTransport(TLSMemoryBIOProtocol):
     def _shake_hands(self) -> None:
         data, self._early = self._early, b""
         super().dataReceived(data)
-        if self._handshakeDone:
+        if self._handshakeDone and self.connected:
             self._sender.open(self._tlsConnection)
 
     # -- receiving

@@ -5,7 +5,9 @@ Tests for L{dstwist.tls.transport}.
 from __future__ import annotations
 
 import contextlib
+import gc
 from typing import Any
+from weakref import ref
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -340,6 +342,25 @@ class SendingTests(ConnectedCase):
         turn(self.reactor, self.transport)
         self.assertFalse(self.server.connected)
         self.assertEqual(self.socket.take(), b"")
+
+    def test_freed(self) -> None:
+        """
+        A connection that is lost is freed at once, with what OpenSSL keeps for it, whether the client hangs up or ends
+        TLS before.
+        """
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for says_so in (False, True):
+            self.setUp()
+            self.server.write(b"hello")
+            if says_so:
+                self.client.shutdown()
+                self.server.dataReceived(self.client.bio_read(1000))
+            known, encrypted = ref(self.server), ref(self.server._tlsConnection)
+            self.transport.connectionLost(Failure(ConnectionDone()))
+            self.assertIsNone(encrypted())
+            del self.server
+            self.assertIsNone(known())
 
 
 class ManyHandshakesTests(SynchronousTestCase):
