@@ -5,10 +5,13 @@ A server under load for a long time, and then under too much of it.
 part  load
 ====  ========================================================================================================
 1     as much as the server can take, for some seconds. What it does in a second of processor time is its capacity.
-2     half of that, for C{--minutes}: memory and latency are to stay what they are
+2     half load, for C{--minutes}: memory and latency are to stay what they are
 3     twice the capacity, for a minute: memory is to stay bounded, and each client is to get its share
-4     half of the capacity again: latency is to be what it was
+4     half load again: latency is to be what it was
 ====  ========================================================================================================
+
+At half load the server is busy in half of the time. That is less than half of its capacity, because requests that come
+together take less time than those that come one by one.
 
 C{make soak-load} runs it. The requests are those of L{bench.load.mix}::
 
@@ -32,8 +35,11 @@ from bench.rows import allow_connections
 
 #: Seconds.
 _CAPACITY = 10.0
+_TRIAL = 4.0
 _OVERLOAD = 60.0
 _RECOVERY = 60.0
+#: How often half load is estimated.
+_ATTEMPTS = 3
 #: How many lines are printed about part 2.
 _LINES = 30
 _MORE_THAN_ANY = 300_000.0
@@ -101,7 +107,7 @@ class Soak:
         self._interval("start", 2.0, 1000.0)
         capacity = self._interval("capacity", _CAPACITY, _MORE_THAN_ANY).capacity
         self._until_calm()
-        half = capacity / 2
+        half = self._half(capacity)
         length = max(1.0, minutes * 60 / _LINES)
         calm = [self._interval("half", length, half) for _ in range(max(3, round(minutes * 60 / length)))]
         self._mix.held_back = 0
@@ -111,6 +117,15 @@ class Soak:
         last = [self._interval("half", _RECOVERY / 6, half) for _ in range(6)]
         self._mix.close()
         self._conclude(calm, busy, after, last)
+
+    def _half(self, capacity: float) -> float:
+        """
+        The requests a second with which the server is busy in half of the time.
+        """
+        rate = capacity / 4
+        for _ in range(_ATTEMPTS):
+            rate *= min(2.0, 0.5 / max(0.01, self._interval("trial", _TRIAL, rate).busy))
+        return rate
 
     def _conclude(self, calm: list[Interval], busy: list[Interval], after: float, last: list[Interval]) -> None:
         third = len(calm) // 3
