@@ -35,6 +35,7 @@ from bench.rows import allow_connections
 
 #: Seconds.
 _CAPACITY = 10.0
+_REST = 0.1
 _TRIAL = 4.0
 _OVERLOAD = 60.0
 _RECOVERY = 60.0
@@ -140,6 +141,8 @@ class Soak:
 
     def _interval(self, load: str, seconds: float, per_second: float) -> Interval:
         mix = self._mix
+        # The last requests of the interval before have waited while its delays were sorted.
+        mix.run(_REST, 0)
         mix.delays.clear()
         before, start = list(mix.done), Moment.of(self._target, sum(mix.done))
         mix.run(seconds, per_second)
