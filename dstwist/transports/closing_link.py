@@ -199,6 +199,8 @@ class ClosingLink(CompactLink):
         if self._drop_call is not None and self._drop_call.active():
             self._drop_call.cancel()
         super().connectionLost(reason)
+        # A call that was made still refers to this link, which is to be freed now.
+        self._drop_call = None
 
     def _detach(self, reason: str) -> None:
         connection, self.connection = self.connection, None

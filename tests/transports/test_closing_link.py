@@ -4,8 +4,10 @@ The closing of WebSockets that were opened a moment ago: the client is kept from
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 from typing import Any
+from weakref import ref
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
@@ -91,6 +93,22 @@ class CloseTests(DelayCase):
             self.flushLoggedErrors(ZeroDivisionError)
             self.client.send(frame(CLOSE, code.to_bytes(2, "big")))
             self.assertEqual(self.client.gone, "aborted")
+
+    def test_freed(self) -> None:
+        """
+        Then its link is freed at once.
+        """
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.client.link.close(1008, "no")
+        self.reactor.advance(DELAY)
+        self.reactor.advance(CLOSE_TIMEOUT)
+        self.client.lose()
+        # A real transport does the same.
+        self.client.transport.protocol = None
+        known = ref(self.client.link)
+        del self.client, self.connection
+        self.assertIsNone(known())
 
     def break_(self, client: Client) -> None:
         client.connection.problem = ZeroDivisionError()
