@@ -85,7 +85,13 @@ class _Sender:
         """
         tls, encrypt, read = self._tls, self._encrypt, self._read
         size = len(data)
-        if encrypt is None or read is None or size > _RECORD_BYTES or tls.disconnecting or tls._lostTLSConnection:
+        if (
+            encrypt is None
+            or read is None
+            or not 0 < size <= _RECORD_BYTES
+            or tls.disconnecting
+            or tls._lostTLSConnection
+        ):
             TLSMemoryBIOProtocol.write(tls, data)
             return
         try:

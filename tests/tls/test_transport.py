@@ -331,6 +331,15 @@ class SendingTests(ConnectedCase):
         # A server that stops drops all clients, also those whose end it has not handled yet.
         self.server.abortConnection()
 
+    def test_nothing(self) -> None:
+        """
+        To write nothing sends nothing.
+        """
+        self.server.write(b"")
+        self.assertEqual(self.socket.take(), b"")
+        self.server.write(b"hello")
+        self.assertEqual(self.received(), b"hello")
+
     def test_abort(self) -> None:
         """
         An aborted connection ends at once, although data wait.
