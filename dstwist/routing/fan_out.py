@@ -96,7 +96,7 @@ class FanOut:
         members = None if wires is None else wires.get(connection.wire)
         if wires is None or members is None or members.pop(connection, None) is None:
             return False
-        members.audience = None
+        members.changed()
         if not members:
             del wires[connection.wire]
             if not wires:
@@ -150,7 +150,7 @@ class FanOut:
                 if (
                     count >= SHARED_FROM
                     and size < LARGE_FRAME_BYTES
-                    and (audience := self._audiences.of(members)) is not None
+                    and (audience := members.audience or self._audiences.of(members)) is not None
                     and audience.take(frame, members, exclude if is_among else None)
                 ):
                     count -= is_among
@@ -232,7 +232,7 @@ class FanOut:
 
 def _set(members: Members, connection: IRequester, write: Callable[[Frame], None]) -> None:
     members[connection] = write
-    members.audience = None
+    members.changed()
 
 
 def _drop(frame: Frame) -> None:

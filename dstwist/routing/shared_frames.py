@@ -17,7 +17,7 @@ shared over the end of a turn, since an outbox that is flushed ends the sharing,
 
 To begin and to end takes about as long as to write two frames to each outbox. So an audience begins when some frames
 have been written one by one in the turn. If its last sharing was for many frames it begins at once, and if it was for
-few it waits longer.
+few it writes some one by one, each time twice as many.
 """
 
 from __future__ import annotations
@@ -29,14 +29,20 @@ from weakref import ref
 from dstwist.interfaces import Frame, IRequester
 
 #: Fewer subscribers are written to one by one.
-SHARED_FROM = 4
+SHARED_FROM = 10
 
-#: How many frames an outbox has to have in a turn before the next one is shared, and how many at most.
+#: How many frames an outbox has to have in a turn before the next one is shared.
 _PATIENCE = 4
-_MOST_PATIENCE = 1 << 16
+
+#: How many frames are written one by one after a sharing that was not worth it. After each further one it is twice as
+#: many, up to the second number.
+_REST, _MOST_REST = 8, 1024
+
+#: After so many frames for the same subscribers of a name their audience is looked for, which takes as long as a few.
+_STEADY = 16
 
 #: A sharing of fewer frames was not worth it, and one of so many was.
-_FEW, _MANY = 4, 16
+_FEW, _MANY = 8, 16
 
 #: How many audiences are kept. Each takes 50 to 100 bytes for each of its clients.
 _MOST_AUDIENCES = 64
@@ -107,13 +113,21 @@ class Members(dict[IRequester, Callable[[Frame], None]]):
     The subscribers of one name on one wire, with the C{write} of their outboxes.
 
     @ivar audience: L{Audiences.of} for them; C{None} if that is not known.
+    @ivar frames: how many frames were published since they have changed, as long as the audience is not known.
     """
 
-    __slots__ = ("audience",)
+    __slots__ = ("audience", "frames")
 
     def __init__(self) -> None:
         super().__init__()
+        self.changed()
+
+    def changed(self) -> None:
+        """
+        Others are members, or one of them writes in another way.
+        """
         self.audience: Audience | None = None
+        self.frames = 0
 
 
 def _outbox(write: Callable[[Frame], None]) -> ISharingOutbox | None:
@@ -126,7 +140,7 @@ class Audience:
     Subscribers of names, all on one wire.
     """
 
-    __slots__ = ("_count", "_patience", "_shared")
+    __slots__ = ("_count", "_next_rest", "_patience", "_rest", "_shared")
 
     def __init__(self) -> None:
         # The outboxes keep it: when all have sent it, its frames are freed.
@@ -134,6 +148,9 @@ class Audience:
         # How many frames were shared so far.
         self._count = 0
         self._patience = _PATIENCE
+        # How many frames are written one by one before the next sharing, and how many after it if it is not worth it.
+        self._rest = 0
+        self._next_rest = _REST
 
     def take(self, frame: Frame, members: Members, left_out: IRequester | None) -> bool:
         """
@@ -141,13 +158,16 @@ class Audience:
 
         @return: whether it is queued.
         """
+        if self._rest:
+            self._rest -= 1
+            return False
         shared = self._shared()
         if shared is not None and shared.is_open and shared.left_out is left_out:
             shared.add(frame)
             self._count += 1
             return True
-        if self._count:
-            self._learn()
+        if self._count and not self._was_worth_it():
+            return False
         for connection, write in reversed(members.items()):
             if connection is not left_out:
                 outbox = _outbox(write)
@@ -168,18 +188,20 @@ class Audience:
         """
         self._shared = _nothing
 
-    def _learn(self) -> None:
+    def _was_worth_it(self) -> bool:
         """
-        The last sharing has ended: was it worth it?
+        Whether the sharing that has ended saved time.
         """
-        if self._count >= _MANY:
-            self._patience = 0
-        elif self._count >= _FEW or not self._patience:
-            self._patience = _PATIENCE
-        else:
-            self._patience = min(2 * self._patience, _MOST_PATIENCE)
-        self._count = 0
+        count, self._count = self._count, 0
         self._shared = _nothing
+        if count >= _FEW:
+            self._patience = 0 if count >= _MANY else _PATIENCE
+            self._next_rest = _REST
+            return True
+        self._patience = _PATIENCE
+        self._rest = self._next_rest
+        self._next_rest = min(2 * self._rest, _MOST_REST)
+        return False
 
 
 def _nothing() -> None:
@@ -218,6 +240,9 @@ class Audiences:
         """
         audience = members.audience
         if audience is None:
+            members.frames += 1
+            if members.frames < _STEADY:
+                return None
             outbox = _outbox(next(reversed(members.values())))
             if outbox is not None and outbox.queued < _PATIENCE:
                 return None

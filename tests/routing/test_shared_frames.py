@@ -20,7 +20,7 @@ from dstwist.protocol.message import Message
 from dstwist.routing import fan_out as fan_out_module
 from dstwist.routing import shared_frames
 from dstwist.routing.fan_out import FanOut
-from dstwist.routing.shared_frames import SHARED_FROM, SharedFrames
+from dstwist.routing.shared_frames import SharedFrames
 from dstwist.transports.outbox_group import EagerOutbox, OutboxGroup
 from dstwist.transports.tcp_outbox import outbox_for
 from dstwist.transports.watched_outbox import unwatch, watch
@@ -28,7 +28,10 @@ from tests.fakes import FakeConnection, FakeWire
 from tests.transports.helpers import Idle, Overflow, PushTransport, tcp, turn
 
 NAMES = ("a", "b", "c")
-CLIENTS = 2 * SHARED_FROM
+CLIENTS = 8
+
+#: In place of L{SHARED_FROM<dstwist.routing.shared_frames.SHARED_FROM>}: fewer clients make for clearer tests.
+FEW = 4
 
 
 class Numbered(FakeWire):
@@ -119,6 +122,8 @@ class SharingTests(SynchronousTestCase):
         for name in NAMES:
             for number in range(7):
                 self.world.subscribe(name, number)
+        self.patch(fan_out_module, "SHARED_FROM", FEW)
+        self.patch(shared_frames, "_STEADY", 8)
         self.made: list[SharedFrames] = []
         made = self.made
 
@@ -151,8 +156,9 @@ class SharingTests(SynchronousTestCase):
         self.assertEqual(self.world.received(), [b""] * CLIENTS)
         self.world.end()
         self.assertEqual(self.world.received(), [expected] * 7 + [b""])
-        # Each name begins once.
+        # Each name begins once, when its subscribers have been the same for a while.
         self.assertLessEqual(len(self.made), len(NAMES))
+        self.assertGreater(sum(len(shared.frames) for shared in self.made), 25)
         self.assertEqual(self.world.fan_out.deliveries[EventAction.EMIT], 7 * 3 * 20)
 
     def test_at_once(self) -> None:
@@ -213,12 +219,24 @@ class SharingTests(SynchronousTestCase):
         """
         Few subscribers do not share.
         """
-        for number in range(SHARED_FROM - 1, 7):
+        for number in range(FEW - 1, 7):
             self.world.subscribe("b", number)
         expected = self.publish_all(20, ("b",))
         self.world.end()
         self.assertEqual(self.world.received()[0], expected)
         self.assertEqual(self.made, [])
+
+    def test_unsteady(self) -> None:
+        """
+        Subscribers that change all the time do not share: to find out who is the same takes longer.
+        """
+        expected = b""
+        for _ in range(20):
+            expected += self.publish_all(6, ("a",))
+            self.world.subscribe("a", 6)
+        self.assertEqual(self.made, [])
+        self.world.end()
+        self.assertEqual(self.world.received()[0], expected)
 
     def test_muted(self) -> None:
         """
@@ -331,12 +349,13 @@ class SameTests(SynchronousTestCase):
         """
         With any subscriptions, answers, slow and closing clients in between.
         """
-        shared = self.outcome(operations, eager, SHARED_FROM)
+        shared = self.outcome(operations, eager, FEW)
         self.assertEqual(shared, self.outcome(operations, eager, 1 << 30))
 
     def outcome(self, operations: list[tuple[str, str, int]], eager: bool, least: int) -> list[Any]:
         self.patch(fan_out_module, "SHARED_FROM", least)
         self.patch(shared_frames, "_PATIENCE", 1)
+        self.patch(shared_frames, "_STEADY", 1)
         world = World(eager=eager)
         for name in NAMES:
             for number in range(7):
