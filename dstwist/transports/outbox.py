@@ -31,15 +31,12 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from dstwist.interfaces import IOutbox
-from dstwist.routing.shared_frames import SharedFrames
 from dstwist.transports.backlog import Backlog
 from dstwist.transports.outbox_group import OutboxGroup
+from dstwist.transports.turn_frames import TurnFrames
 
 #: Answers of more bytes than this are sent before the end of the turn.
 MAX_WAITING_ANSWER_BYTES = 65536
-
-#: In place of a list of frames; nothing is ever added to it.
-_NO_FRAMES: list[bytes] = []
 
 #: A transport that copies its data gets this many bytes at a time.
 PIECE_BYTES = 131072
@@ -50,7 +47,7 @@ def _nothing() -> None:
 
 
 @implementer(IOutbox, IPushProducer)
-class Outbox:
+class Outbox(TurnFrames):
     """
     The outbox of a connection on any transport: TLS, UNIX sockets, memory.
 
@@ -70,37 +67,28 @@ class Outbox:
         "_close_soon",
         "_excess",
         "_finishing",
-        "_frames",
         "_handed",
         "_limit",
         "_mute",
         "_open",
         "_outgoing",
         "_overflow",
-        "_own",
         "_room_meanwhile",
-        "_shared",
         "_shut",
         "_stalled",
         "_told",
         "_transport",
         "_write",
-        "_group",
         "counted",
         "given_up",
     )
 
     def __init__(self, transport: Any, group: OutboxGroup, limit: int, overflow: Callable[[], None]) -> None:
+        super().__init__(group)
         self._transport = transport
-        self._group = group
         self._outgoing = group.outgoing
         self._limit = limit
         self._overflow = overflow
-        self._frames: list[bytes] = []
-        # The frames behind those of its own that it shares, if any. Then they are kept in C{_own}, and C{_frames} is
-        # empty, so that no write has to look for it.
-        self._shared: SharedFrames | None = None
-        self._own = _NO_FRAMES
         self._stalled = False
         self._backlog = Backlog()
         self._answered = 0
@@ -129,31 +117,11 @@ class Outbox:
         self._transport.registerProducer(self, True)
 
     @property
-    def empty(self) -> bool:
-        """
-        Whether no frame was written since the last flush.
-        """
-        return not self._frames and self._shared is None
-
-    @property
-    def queued(self) -> int:
-        shared = self._shared
-        return len(self._frames) if shared is None else len(self._own) + len(shared.frames)
-
-    @property
     def excess(self) -> str:
         """
         The limit that the client exceeded, for the log.
         """
         return self._excess
-
-    def write(self, frame: bytes) -> None:
-        """
-        Queue a frame.
-        """
-        if not self._frames:
-            self._begin()
-        self._frames.append(frame)
 
     def answer(self, frame: bytes) -> None:
         """
@@ -174,30 +142,6 @@ class Outbox:
             if outgoing.room < 0:
                 outgoing.make_room()
 
-    def share(self, shared: SharedFrames) -> None:
-        if not self._frames:
-            self._begin()
-        self._own, self._frames = self._frames, _NO_FRAMES
-        self._shared = shared
-
-    def _begin(self) -> None:
-        """
-        Before the first frame that is written since the last flush, or since frames are shared.
-        """
-        if self._shared is None:
-            self._group.add(self)
-        else:
-            self._share_no_more(self._shared)
-
-    def _share_no_more(self, shared: SharedFrames) -> None:
-        """
-        Keep the frames so far of C{shared}, which has to be what it shares.
-        """
-        shared.is_open = False
-        self._shared = None
-        self._frames, self._own = self._own, _NO_FRAMES
-        self._frames += shared.frames
-
     def _relieve(self) -> None:
         frames, self._frames = self._frames, []
         if self._shut:
@@ -211,38 +155,19 @@ class Outbox:
         """
         Send all queued frames, or keep them until the client has read the earlier ones.
         """
-        frames = self._frames
-        if not frames:
-            if self._shared is not None:
-                self._flush_shared(self._shared)
+        if not self._frames and self._shared is None:
             return
         if self._stalled or self._shut or self._outgoing.large:
+            self._share_no_more()
             self._relieve()
-            return
-        data = frames[0] if len(frames) == 1 else b"".join(frames)
-        frames.clear()
-        self._send(data)
-
-    def _flush_shared(self, shared: SharedFrames) -> None:
-        if self._stalled or self._shut or self._outgoing.large:
-            self._share_no_more(shared)
-            self._relieve()
-            return
-        data = shared.joined()
-        self._shared = None
-        self._frames = own = self._own
-        self._own = _NO_FRAMES
-        if own:
-            data = b"".join((*own, data))
-            own.clear()
-        self._send(data)
+        else:
+            self._send(self._take())
 
     def send(self, data: bytes) -> None:
         """
         Send all queued frames now, and C{data} behind them. This works after L{shut}, too.
         """
-        if self._shared is not None:
-            self._share_no_more(self._shared)
+        self._share_no_more()
         if self._shut:
             self._frames.clear()
             self._shut = False
@@ -291,8 +216,7 @@ class Outbox:
         if not self._open:
             return
         self._open = False
-        if self._shared is not None:
-            self._share_no_more(self._shared)
+        self._share_no_more()
         self._frames.clear()
         self._backlog.clear()
         self._handed = 0

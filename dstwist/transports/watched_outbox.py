@@ -27,8 +27,7 @@ class _Watched(Outbox):
     __slots__ = ()
 
     def flush(self) -> None:
-        if self._shared is not None:
-            self._share_no_more(self._shared)
+        self._share_no_more()
         if self._frames:
             self._relieve()
 
