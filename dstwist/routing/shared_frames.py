@@ -44,8 +44,9 @@ _STEADY = 16
 #: A sharing of fewer frames was not worth it, and one of so many was.
 _FEW, _MANY = 8, 16
 
-#: How many audiences are kept. Each takes 50 to 100 bytes for each of its clients.
+#: How many audiences are kept, and how many clients they may have together: each takes up to 100 bytes.
 _MOST_AUDIENCES = 64
+_MOST_CLIENTS = 1 << 16
 
 
 class SharedFrames:
@@ -53,27 +54,27 @@ class SharedFrames:
     Frames that outboxes share.
 
     @ivar frames: in the order in which they were written.
+    @ivar size: the bytes of all.
     @ivar is_open: whether further ones may be added.
     @ivar left_out: the requester among the audience that does not get them.
     """
 
-    __slots__ = ("__weakref__", "_joined", "_limits", "_size", "frames", "is_open", "left_out")
+    __slots__ = ("__weakref__", "_joined", "_limits", "frames", "is_open", "left_out", "size")
 
     def __init__(self, left_out: IRequester | None, frame: Frame) -> None:
         self.left_out = left_out
         self.frames = [frame]
         self.is_open = True
         self._joined: bytes | None = None
-        self._size = len(frame)
+        self.size = len(frame)
         self._limits: list[tuple[int, Callable[[], None]]] = []
 
     def add(self, frame: Frame) -> None:
         self.frames.append(frame)
-        if self._limits:
-            self._size += len(frame)
-            for limit, exceeded in self._limits:
-                if self._size > limit:
-                    exceeded()
+        self.size += len(frame)
+        for limit, exceeded in self._limits:
+            if self.size > limit:
+                exceeded()
 
     def limit(self, size: int, exceeded: Callable[[], None]) -> None:
         """
@@ -233,6 +234,7 @@ class Audiences:
         # By the identities of the subscribers, the oldest first. If a subscriber has gone, no name has that audience
         # any more, and a new object may have the identity: then it is the audience of the new one.
         self._known: dict[frozenset[int], Audience] = {}
+        self._clients = 0
 
     def of(self, members: Members) -> Audience | None:
         """
@@ -257,8 +259,14 @@ class Audiences:
         if audience is not None:
             # Names with the same subscribers begin anew.
             audience.forget()
-        else:
-            while len(self._known) >= _MOST_AUDIENCES:
-                del self._known[next(iter(self._known))]
-            audience = self._known[key] = Audience()
+            return audience
+        audience = Audience()
+        size = len(key)
+        if size <= _MOST_CLIENTS:
+            while len(self._known) >= _MOST_AUDIENCES or self._clients + size > _MOST_CLIENTS:
+                oldest = next(iter(self._known))
+                del self._known[oldest]
+                self._clients -= len(oldest)
+            self._known[key] = audience
+            self._clients += size
         return audience

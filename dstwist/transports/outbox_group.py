@@ -11,7 +11,9 @@ server serves no new request until they are sent. So the queued bytes stay bound
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+from weakref import ref
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
@@ -206,16 +208,18 @@ class EagerOutbox:
     send them itself: L{IOutbox.write} never calls back.
     """
 
-    __slots__ = ("_limit", "_outbox", "_size", "_group")
+    __slots__ = ("_group", "_limit", "_outbox", "_shared", "_size")
 
     def __init__(self, outbox: IFlushed, group: OutboxGroup, limit: int) -> None:
         self._outbox = outbox
         self._group = group
         self._limit = limit
+        # The bytes of this turn, besides those of the frames that are shared.
         self._size = 0
+        self._shared: Callable[[], SharedFrames | None] | None = None
 
     def write(self, frame: bytes) -> None:
-        self._size = len(frame) if self._outbox.empty else self._size + len(frame)
+        self._count(len(frame))
         self._outbox.write(frame)
         if self._size > self._limit:
             self._group.hurry()
@@ -225,9 +229,22 @@ class EagerOutbox:
         return self._outbox.queued
 
     def share(self, shared: SharedFrames) -> None:
-        # What was written one by one has not exceeded the limit.
+        self._count(0)
         self._outbox.share(shared)
+        # The outboxes hold it: when they have sent it, its frames are freed.
+        self._shared = ref(shared)
         shared.limit(self._limit, self._group.hurry)
+
+    def _count(self, size: int) -> None:
+        """
+        Count C{size} more bytes, and those that were shared until now.
+        """
+        if self._outbox.empty:
+            self._size = 0
+        elif self._shared is not None and (shared := self._shared()) is not None:
+            self._size += shared.size
+        self._shared = None
+        self._size += size
 
     def answer(self, frame: bytes) -> None:
         self._outbox.answer(frame)

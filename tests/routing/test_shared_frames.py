@@ -63,6 +63,13 @@ class Client(FakeConnection):
         return data
 
 
+def all_frames(outbox: Any) -> list[bytes]:
+    """
+    The frames that wait for the end of the turn.
+    """
+    return [*outbox._own, *outbox._frames, *(outbox._shared.frames if outbox._shared else ())]
+
+
 class World:
     """
     Clients of a fan-out, half of them on sockets.
@@ -292,6 +299,47 @@ class SharingTests(SynchronousTestCase):
                     self.world.subscribe(name, client)
                 self.publish_all(6, (name,))
         self.assertLessEqual(len(self.world.fan_out._audiences._known), 64)
+
+    def test_few_large(self) -> None:
+        """
+        So is the number of their clients together; one that is too large is not kept, but still shares.
+        """
+        self.patch(shared_frames, "_MOST_CLIENTS", 12)
+        for number, size in enumerate((5, 6, 7, 4, 5)):
+            for client in range(size):
+                self.world.subscribe(f"n{number}", client)
+            self.publish_all(10, (f"n{number}",))
+            known = self.world.fan_out._audiences._known
+            self.assertEqual(sum(map(len, known)), self.world.fan_out._audiences._clients)
+            self.assertLessEqual(sum(map(len, known)), 12)
+        self.assertEqual(sorted(map(len, known)), [4, 5])
+        self.patch(shared_frames, "_MOST_CLIENTS", 6)
+        self.made.clear()
+        expected = self.publish_all(20, ("a",))
+        self.assertTrue(self.made)
+        self.assertEqual(sorted(map(len, known)), [4, 5])
+        self.world.end()
+        self.assertTrue(self.world.received()[6].endswith(expected))
+
+    def test_eager_own(self) -> None:
+        """
+        Frames that were shared, and those of one's own, count together.
+        """
+        self.world = World(pause=10.0, eager=True)
+        for number in range(7):
+            self.world.subscribe("a", number)
+        client = self.world.clients[0]
+        self.publish_all(20, ("a",))
+        client.write(b"!" * 20)
+        self.publish_all(4, ("a",))
+        self.world.reactor.advance(0)
+        self.assertEqual(client.sent_bytes(), b"")
+        client.write(b"!" * (200 - sum(map(len, all_frames(client.inner)))))
+        self.world.reactor.advance(0)
+        self.assertEqual(client.sent_bytes(), b"")
+        client.write(b"!")
+        self.world.reactor.advance(0)
+        self.assertEqual(len(client.sent_bytes()), 201)
 
     def test_eager(self) -> None:
         """
