@@ -39,10 +39,10 @@ class CrashTests(SynchronousTestCase):
         seed = random.SystemRandom().getrandbits(32)
         book = self.crash(ROUNDS, seed)
         self.assertEqual(book.problems, [], f"seed {seed}: {book}")
-        self.assertGreater(book.acknowledgements, 100)
+        self.assertGreater(book.acknowledgements, 20)
         self.assertGreater(book.unfolded, 0)
-        self.assertGreater(book.observations, 100)
-        self.assertGreater(book.revivals, 10)
+        self.assertGreater(book.observations, 20)
+        self.assertGreater(book.revivals, 0)
 
     def test_less_careful(self) -> None:
         """
