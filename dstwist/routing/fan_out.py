@@ -39,7 +39,7 @@ class FanOut:
         self._outgoing = outgoing
         self._audiences = Audiences()
         self._names: LargeDict[dict[IWire, Members]] = LargeDict()
-        # Of the names: a look at them saves each message the call of a method.
+        # The parts of the names. To read them here saves each message the call of a method.
         self._first, self._more = self._names.first, self._names.more
 
     def __contains__(self, name: str) -> bool:

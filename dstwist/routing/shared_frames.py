@@ -171,8 +171,7 @@ class Audience:
             return False
         for connection, write in reversed(members.items()):
             if connection is not left_out:
-                outbox = _outbox(write)
-                if outbox is None or outbox.queued < self._patience:
+                if write.__self__.queued < self._patience:  # type: ignore[attr-defined]  # Audiences.of has looked
                     return False
                 break
         shared = SharedFrames(left_out, frame)
@@ -180,7 +179,7 @@ class Audience:
         self._count = 1
         for connection, write in members.items():
             if connection is not left_out:
-                write.__self__.share(shared)  # type: ignore[attr-defined]  # Audiences.of has looked
+                write.__self__.share(shared)  # type: ignore[attr-defined]
         return True
 
     def forget(self) -> None:
@@ -238,17 +237,15 @@ class Audiences:
 
     def of(self, members: Members) -> Audience | None:
         """
-        The audience that C{members} are; C{None} if it does not matter yet.
+        Before a frame for C{members}, whose audience is not known: find it, unless it does not matter yet.
         """
-        audience = members.audience
-        if audience is None:
-            members.frames += 1
-            if members.frames < _STEADY:
-                return None
-            outbox = _outbox(next(reversed(members.values())))
-            if outbox is not None and outbox.queued < _PATIENCE:
-                return None
-            audience = members.audience = self._find(members)
+        members.frames += 1
+        if members.frames < _STEADY:
+            return None
+        outbox = _outbox(next(reversed(members.values())))
+        if outbox is not None and outbox.queued < _PATIENCE:
+            return None
+        audience = members.audience = self._find(members)
         return audience
 
     def _find(self, members: Members) -> Audience:

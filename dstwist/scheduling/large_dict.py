@@ -39,7 +39,7 @@ class LargeDict(Collection[str], Generic[V]):
     def __init__(self) -> None:
         self.first: dict[str, V] = {}
         self.more: list[dict[str, V]] = []
-        # Of the items in more.
+        # How many items C{more} has.
         self._count = 0
 
     def __len__(self) -> int:

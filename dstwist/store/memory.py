@@ -83,7 +83,7 @@ class MemoryStore:
         self._free = free
         self._tombstones = tombstones
         self._firm: LargeDict[Record] = LargeDict()
-        # Of the firm records: a look at them saves each read and write the call of a method.
+        # The parts of the firm records. To read them here saves each read and write the call of a method.
         self._first, self._more = self._firm.first, self._firm.more
         # The record used last is at the end. Unlike a dict, an OrderedDict finds its first key at once.
         self._loose: OrderedDict[str, Record] = OrderedDict()

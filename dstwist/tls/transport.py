@@ -75,13 +75,13 @@ class _Sender:
 
     def close(self) -> None:
         """
-        The connection is lost: whatever is written from now on is dropped.
+        The connection is lost: all data that are written from now on are dropped.
         """
         self._encrypt = self._read = None
 
     def write(self, data: bytes) -> None:
         """
-        Encrypt C{data}, and send it. What fits into one record, as most messages do, takes the short way.
+        Encrypt C{data}, and send it. Data that fit into one record, like most messages, take the short way.
         """
         tls, encrypt, read = self._tls, self._encrypt, self._read
         size = len(data)

@@ -132,9 +132,7 @@ class FastWrites:
                         outcome = self._decide(name, message, sender, change)
                     if isinstance(outcome, Record):
                         if self._begin is not None and not name.startswith(self._excluded):
-                            commit = Commit(name, message, sender, outcome, change, self._on_commit)
-                            self._hold(commit)
-                            self._begin(commit, state.version, (change,))
+                            self._commit(name, message, sender, outcome, change)
                             return
                         if self._keep(name, outcome):
                             self._publish(name, message, sender, outcome, change)
@@ -187,9 +185,7 @@ class FastWrites:
                     else:
                         if self._begin is not None and not name.startswith(self._excluded):
                             assert state is not None, "a storage is asked for each record that is not known"
-                            commit = Commit(name, message, sender, outcome, change, self._on_commit)
-                            self._hold(commit)
-                            self._begin(commit, state.version, (change,))
+                            self._commit(name, message, sender, outcome, change)
                             return
                         if self._keep(name, outcome):
                             self._publish(name, message, sender, outcome, change)
@@ -211,6 +207,15 @@ class FastWrites:
             # A write that may fail for lack of room for its doubt is served by the coroutine.
             and not self._unresolved
         )
+
+    def _commit(self, name: str, message: Message, sender: IRequester, record: Record, change: Change) -> None:
+        """
+        Give the record to the storage, which calls L{_committed}.
+        """
+        assert self._begin is not None
+        commit = Commit(name, message, sender, record, change, self._on_commit)
+        self._hold(commit)
+        self._begin(commit, change.old.version, (change,))
 
     def _committed(self, commit: Commit, error: RecordError | None, found: Record | None) -> None:
         """
