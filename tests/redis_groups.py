@@ -20,8 +20,10 @@ from tests.redis_server import RedisError, RedisServer
 SLOTS = 16384
 
 #: How often a Sentinel looks at the servers and at the other Sentinels, in milliseconds. Its own periods, up to ten
-#: seconds, would make for long tests.
-_PERIODS = ("info-period", 100, "ping-period", 100, "ask-period", 100, "publish-period", 200, "election-timeout", 2000)
+#: seconds, would make for long tests. While the primary is down it promotes only a replica whose INFO is not older than
+#: five ping periods, and it asks for INFO once in a second then, whatever the info period is: with a ping period of 200
+#: or less it may find no replica for as long as the two stay in step.
+_PERIODS = ("info-period", 100, "ping-period", 400, "ask-period", 100, "publish-period", 200, "election-timeout", 2000)
 
 
 class RedisGroup:
