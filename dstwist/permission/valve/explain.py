@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 
 from dstwist.interfaces import Record
 from dstwist.permission.valve.compiler import compiled
-from dstwist.permission.valve.permission import NO_NAME, ValvePermission
-from dstwist.permission.valve.rules import Guard, Rule, Rules
+from dstwist.permission.valve.permission import ValvePermission
+from dstwist.permission.valve.rules import NO_NAME, Found, Guard, Rule, Rules
 from dstwist.permission.valve.scope import Code, Scope
 from dstwist.permission.valve.tree import Literal, Node
 from dstwist.protocol.constants import Topic
@@ -96,29 +96,31 @@ def answer(rules: Rules, question: Question, **options: Any) -> Answer:
     guard = rules.guards.get(question.topic, {}).get(question.action)
     if guard is None:
         return Answer("allow")
-    matching = guard.rules.matching(NO_NAME if question.name is None or not guard.named else question.name)
-    if not matching:
+    name = question.name if guard.named else None
+    matching = guard.rules.matching(NO_NAME if name is None else name)
+    found = guard.rules.nameless if name is None else next(iter(matching), None)
+    if found is None:
         return Answer("deny", guard.kind)
-    rule, groups = matching[0]
+    rule = found.rule
     watcher = _Watcher(rule)
     decision, error = ("allow" if rule.constant else "deny"), None
     if rule.tree is not None:
         watched = copy.copy(rule)
         watched.code = compiled(rule.tree, rule.pattern.variables, watcher.watch)
-        decision, error = _evaluated(rules, guard, watched, groups, question, options)
+        decision, error = _evaluated(rules, guard, Found(watched, found.name, found.groups), question, options)
     return Answer(
         decision,
         guard.kind,
         rule,
-        {variable: shown(groups[place]) for variable, place in rule.pattern.variables.items()},
-        [other for other, _ in matching[1:]],
+        {variable: shown(found.groups[place]) for variable, place in rule.pattern.variables.items()},
+        [other.rule for other in matching[1:]],
         watcher.parts(),
         error,
     )
 
 
 def _evaluated(
-    rules: Rules, guard: Guard, rule: Rule, groups: tuple[Any, ...], question: Question, options: dict[str, Any]
+    rules: Rules, guard: Guard, found: Found, question: Question, options: dict[str, Any]
 ) -> tuple[str, str | None]:
     def load(name: str) -> Deferred[Record | None]:
         return succeed(Record(1, question.records[name]) if name in question.records else None)
@@ -126,7 +128,7 @@ def _evaluated(
     permission = ValvePermission(rules, lambda: question.now / 1000, load=load, **options)
     message = Message(question.topic, question.action, question.name, question.data, path=question.path, version=1)
     sender: Any = SimpleNamespace(user=question.user, server_data=question.server_data)
-    decision: Any = permission.evaluate(guard, rule, groups, message, sender)
+    decision: Any = permission.evaluate(guard, found, message, sender)
     if isinstance(decision, Deferred):
         # Records are loaded at once here, so the Deferred has fired.
         results: list[Any] = []

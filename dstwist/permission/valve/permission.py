@@ -20,7 +20,7 @@ from dstwist.errors import RuleError, StoreError
 from dstwist.interfaces import Change, IDecider, IIdentity, ISimplePermission, Record
 from dstwist.permission.valve.actions import SECTIONS
 from dstwist.permission.valve.decision import Decision, Loader
-from dstwist.permission.valve.rules import Guard, Rule, Rules
+from dstwist.permission.valve.rules import NO_USER, Found, Guard, Rule, Rules
 from dstwist.permission.valve.scope import Scope
 from dstwist.permission.valve.values import Meter, truthy
 from dstwist.protocol.constants import NAMELESS_USERS, Topic
@@ -33,8 +33,6 @@ from dstwist.scheduling.drain import InFlight
 #: the time of a short rule.
 MEASURED_SHARE = 64
 
-#: For actions without a name, patterns are matched against this name.
-NO_NAME = "undefined"
 _ANYBODY = NAMELESS_USERS | {None}
 
 
@@ -115,19 +113,19 @@ class ValvePermission:
         if guard is None:
             return True
         name = message.name
-        found = guard.find(NO_NAME if name is None or not guard.named else name)
+        found = guard.find(name) if name is not None and guard.named else guard.rules.nameless
         if found is None:
             return identity.is_server
-        rule, groups = found
-        if rule.constant is not None:
-            return rule.constant or identity.is_server
+        known = found.decision
+        if known is not None:
+            return known or identity.is_server
         if identity.is_server:
             return True
         self.evaluated = number = self.evaluated + 1
         if number % MEASURED_SHARE:
-            return self.evaluate(guard, rule, groups, message, identity, change)
+            return self.evaluate(guard, found, message, identity, change)
         begin = time.perf_counter()
-        decision = self.evaluate(guard, rule, groups, message, identity, change)
+        decision = self.evaluate(guard, found, message, identity, change)
         self.times.observe(time.perf_counter() - begin)
         return decision
 
@@ -136,50 +134,45 @@ class ValvePermission:
         guard = guards.get(action) if guards is not None else None
         if guard is None:
             return True
-        found = guard.find(name if guard.named else NO_NAME)
-        return found is not None and found[0].constant is True
+        found = guard.rule_of(name)
+        return found is not None and found.rule.constant is True
 
     def decider(self, message: Message, name: str | None) -> str:
         guard = self.guards.get(message.topic, {}).get(message.action)
         if guard is None:
             return "no rule"
-        found = guard.find(NO_NAME if name is None or not guard.named else name)
+        found = guard.rule_of(name)
         if found is None:
             return f"default: no {guard.kind} rule of {SECTIONS[message.topic]} matches"
-        rule, _ = found
+        rule = found.rule
         return f"{rule.where}{rule.place}: {_shortened(rule.text)}"
 
     def evaluate(
-        self,
-        guard: Guard,
-        rule: Rule,
-        groups: tuple[Any, ...],
-        message: Message,
-        identity: IIdentity,
-        change: Change | None = None,
+        self, guard: Guard, found: Found, message: Message, identity: IIdentity, change: Change | None = None
     ) -> bool | Deferred[bool]:
         """
         The decision of one rule.
-
-        @param groups: the groups that its pattern has matched.
         """
-        name: Any = message.name
-        if name is None or not guard.named:
-            name = UNDEFINED
-            groups = (UNDEFINED,) * len(groups)
-        data = identity.server_data
-        user = {
-            "isAuthenticated": identity.user not in _ANYBODY,
-            "id": identity.user,
-            "data": data if truthy(data) else None,
-        }
-        scope = Scope(user, guard.action, name, groups, Meter(self._max_steps))
-        if rule.waits:
-            return self._decide(rule, scope, message, change)
+        rule = found.rule
+        if rule.by_name:
+            scope = Scope(NO_USER, None, found.name, found.groups, Meter(self._max_steps))
+        else:
+            data = identity.server_data
+            user = {
+                "isAuthenticated": identity.user not in _ANYBODY,
+                "id": identity.user,
+                "data": data if truthy(data) else None,
+            }
+            scope = Scope(user, guard.action, found.name, found.groups, Meter(self._max_steps))
+            if rule.waits:
+                return self._decide(rule, scope, message, change)
         try:
-            return truthy(rule.code(scope))
+            decision = truthy(rule.code(scope))
         except (RuleError, RecursionError) as error:
             return fail(self._failed(error, rule, scope))
+        if rule.by_name:
+            found.decision = decision
+        return decision
 
     def _decide(self, rule: Rule, scope: Scope, message: Message, change: Change | None) -> bool | Deferred[bool]:
         load, seconds = self._load, self._seconds

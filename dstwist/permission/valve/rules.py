@@ -35,7 +35,11 @@ from dstwist.protocol.typed import UNDEFINED
 #: The rules of longer names are not remembered, so that the memory for this has a bound in bytes, too.
 MAX_REMEMBERED_NAME_CHARACTERS = 100
 
-_NO_USER = {"isAuthenticated": False, "id": None, "data": None}
+#: For requests without a name, patterns are matched against this name.
+NO_NAME = "undefined"
+
+#: The value of C{user} for rules that do not read it.
+NO_USER = {"isAuthenticated": False, "id": None, "data": None}
 
 
 class Rule:
@@ -48,10 +52,11 @@ class Rule:
     @ivar constant: the decision, if it is always the same; else C{None}.
     @ivar reads: the names in the rule, with C{_()} if it refers to other records.
     @ivar waits: whether it needs more than the name in the message: a record, the data or the time.
+    @ivar by_name: whether its decision is the same for each request with the same name.
     @ivar size: the number of its operations.
     """
 
-    __slots__ = ("code", "constant", "pattern", "place", "reads", "size", "text", "tree", "waits", "where")
+    __slots__ = ("by_name", "code", "constant", "pattern", "place", "reads", "size", "text", "tree", "waits", "where")
 
     def __init__(self, where: str, text: str, checked_rule: bool | Node, pattern: PathPattern) -> None:
         self.where = where
@@ -72,6 +77,7 @@ class Rule:
             if not self.reads:
                 self._fold()
         self.waits = not self.reads.isdisjoint(("data", "oldData", "now", "_()"))
+        self.by_name = not self.waits and self.reads.isdisjoint(("user", "action"))
 
     def _fold(self) -> None:
         """
@@ -88,19 +94,36 @@ class Rule:
 
         @raise RuleError: the rule always fails. Likewise L{RecursionError}.
         """
-        return truthy(self.code(Scope(_NO_USER, None, UNDEFINED, (), Meter(100_000))))
+        return truthy(self.code(Scope(NO_USER, None, UNDEFINED, (), Meter(100_000))))
 
 
-Found = tuple[Rule, tuple[Any, ...]]
+class Found:
+    """
+    The rule that decides about a name.
+
+    @ivar name: the value of C{name} in the rule: C{undefined} for requests without a name.
+    @ivar groups: the groups that its pattern has matched.
+    @ivar decision: the decision, once it is known, if it is the same for each request with that name.
+    """
+
+    __slots__ = ("decision", "groups", "name", "rule")
+
+    def __init__(self, rule: Rule, name: Any, groups: tuple[Any, ...]) -> None:
+        self.rule = rule
+        self.name = name
+        self.groups = groups
+        self.decision = rule.constant
 
 
 class RuleSet:
     """
     The rules of one kind in a section, by pattern. The rule of a name is remembered, for at most C{limit} names, as
     long as it is used at least once in C{interval} seconds.
+
+    @ivar nameless: the rule for requests without a name; C{None} if there is none.
     """
 
-    __slots__ = ("_entries", "_evacuate", "_interval", "_limit", "_older", "_recent", "_seconds")
+    __slots__ = ("_entries", "_evacuate", "_interval", "_limit", "_older", "_recent", "_seconds", "nameless")
 
     def __init__(self, rules: list[Rule]) -> None:
         # The first rule that matches decides. Sorting is stable: among equally long patterns, the last in the file is
@@ -113,6 +136,8 @@ class RuleSet:
         self._interval = 60.0
         self._limit = 10_000
         self._evacuate = 60.0
+        found = self.search(NO_NAME)
+        self.nameless = found and Found(found.rule, UNDEFINED, (UNDEFINED,) * len(found.groups))
 
     def remember(self, limit: int, interval: float, seconds: Callable[[], float]) -> None:
         """
@@ -142,7 +167,7 @@ class RuleSet:
 
     def find(self, name: str) -> Found | None:
         """
-        The rule for a name, and the groups of its pattern; C{None} if no rule matches.
+        The rule for a name; C{None} if no rule matches.
         """
         found = self._recent.get(name)
         if found is not None:
@@ -169,7 +194,7 @@ class RuleSet:
         for rule in self._entries:
             groups = rule.pattern.match(name)
             if groups is not None:
-                return rule, groups
+                return Found(rule, name, groups)
         return None
 
     def matching(self, name: str) -> list[Found]:
@@ -177,7 +202,7 @@ class RuleSet:
         All rules that match a name, in order of precedence: the first one decides.
         """
         found = [(rule, rule.pattern.match(name)) for rule in self._entries]
-        return [(rule, groups) for rule, groups in found if groups is not None]
+        return [Found(rule, name, groups) for rule, groups in found if groups is not None]
 
 
 class Guard:
@@ -197,6 +222,12 @@ class Guard:
         self.find = rules.find
         self.named = (topic, action) not in NAMELESS
         self.action: ActionName = action_name(topic, action)
+
+    def rule_of(self, name: str | None) -> Found | None:
+        """
+        The rule for a request: for those without a name, too.
+        """
+        return self.rules.nameless if name is None or not self.named else self.find(name)
 
 
 class Rules:

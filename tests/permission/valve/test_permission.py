@@ -213,6 +213,64 @@ class AllowsTests(PermissionCase):
         self.now = 1700000000.0019
         self.assertIs(self.permission("record", "read", "now === 1700000000001").allows(read(), self.ann), True)
 
+    def test_by_name(self) -> None:
+        """
+        A rule that reads nothing but the name is evaluated once for each name.
+        """
+        permission = self.permission("event", "publish", "$pair !== 'b' && !name.endsWith('c')", pattern="fx/$pair")
+        for _ in range(3):
+            for name, expected in (("fx/a", True), ("fx/b", False), ("fx/c", False), ("fx/d", True)):
+                message = Message(Topic.EVENT, EventAction.EMIT, name)
+                self.assertIs(permission.allows(message, self.ann), expected, name)
+        self.assertEqual(permission.evaluated, 4)
+
+    def test_not_by_name(self) -> None:
+        """
+        A rule that reads the user, the action, the data, the record, the time or another record is evaluated for each
+        request, and so is one that fails.
+        """
+        for rule in (
+            "$id && user.id",
+            "$id && user.id !== 'bob' && true",
+            "$id && action === 2",
+            "$id && data",
+            "$id && now",
+            "$id && _('r') === null",
+            "$id && usr",
+            "$id && name.x.y",
+        ):
+            permission = self.permission("event", "publish", rule, pattern="$id")
+            for number in range(1, 4):
+                decision = permission.allows(EMIT, self.ann)
+                if isinstance(decision, Deferred):
+                    self.failureResultOf(decision, RuleError)
+                self.assertEqual(permission.evaluated, number, rule)
+
+    def test_by_name_of_each_user(self) -> None:
+        """
+        The decision about one user says nothing about another.
+        """
+        permission = self.permission("event", "publish", "user.id === $owner", pattern="$owner")
+        for user in ("e", "f", "e", "f"):
+            self.ann.user = user
+            self.assertIs(permission.allows(EMIT, self.ann), user == "e", user)
+
+    def test_nameless(self) -> None:
+        """
+        In a request without a name, the name and the path variables are undefined: the decision about a user with the
+        name "undefined" is another one.
+        """
+        permission = self.permission("presence", "allow", "name === undefined && $id === undefined", pattern="$id")
+        for _ in range(2):
+            for action, name, expected in (
+                (PresenceAction.QUERY, "undefined", False),
+                (PresenceAction.QUERY_ALL, None, True),
+                (PresenceAction.QUERY, None, True),
+            ):
+                message = Message(Topic.PRESENCE, action, name)
+                self.assertIs(permission.allows(message, self.ann), expected, (action, name))
+        self.assertEqual(permission.evaluated, 2)
+
 
 class FailureTests(PermissionCase):
     """

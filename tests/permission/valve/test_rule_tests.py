@@ -113,7 +113,7 @@ class ExpectationTests(SynchronousTestCase):
         Rules are read as YAML 1.2, in which yes is a text and a key can be there but once.
         """
         path = self.write("rules.yml", RULES.replace("read: true", "read: yes"))
-        (rule, _), *_ = load_rules(path, {}).sets["record", "read"].matching("a")
-        self.assertEqual((rule.text, rule.constant), ("yes", None))
+        found, *_ = load_rules(path, {}).sets["record", "read"].matching("a")
+        self.assertEqual((found.rule.text, found.rule.constant), ("yes", None))
         path = self.write("rules.yml", RULES + "event: {}\n")
         self.assertIn("twice", str(self.assertRaises(ConfigError, load_rules, path, {})))

@@ -114,8 +114,8 @@ class LoadTests(SynchronousTestCase):
             ("_('a')", None),
         ):
             rules = load(record={"a": {"read": text}})
-            (rule, _), *_ = rules.sets["record", "read"].matching("a")
-            self.assertIs(rule.constant, constant, text)
+            found, *_ = rules.sets["record", "read"].matching("a")
+            self.assertIs(found.rule.constant, constant, text)
 
     @settings(deadline=None, max_examples=200)
     @given(
@@ -149,7 +149,7 @@ class FindTests(SynchronousTestCase):
 
     def where(self, rules: RuleSet, name: str) -> str | None:
         found = rules.find(name)
-        return found[0].where if found else None
+        return found.rule.where if found else None
 
     def test_longest(self) -> None:
         """
@@ -243,4 +243,7 @@ class MemoryTests(SynchronousTestCase):
         """
         for _ in range(2):
             for name in ("a", "b/c", "", "x" * 1000):
-                self.assertEqual(self.rules.find(name), self.rules.search(name))
+                found, searched = self.rules.find(name), self.rules.search(name)
+                assert found is not None and searched is not None
+                self.assertIs(found.rule, searched.rule)
+                self.assertEqual(found.groups, searched.groups)
