@@ -35,7 +35,7 @@ from tests.e2e.certificates import Certificates
 from tests.e2e.free_port import free_port
 
 #: How long anything may take that is waited for, in seconds. Only a failing test takes it.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 #: The user of the tests' own connection, where a server has an ACL file.
 _CONTROLLER = "user controller on >controller ~* &* +@all"

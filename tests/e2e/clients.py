@@ -131,10 +131,14 @@ class Driver:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            report = json.loads(line)
+        rest = b""
+        # All that has come is taken at once: whoever waits looks at all reports again after each time.
+        while data := os.read(self._process.stdout.fileno(), 1 << 16):
+            *lines, rest = (rest + data).split(b"\n")
+            reports = [json.loads(line) for line in lines]
             with self.changed:
-                self._take(report)
+                for report in reports:
+                    self._take(report)
                 self.changed.notify_all()
         self._process.stdout.close()
         with self.changed:

@@ -165,7 +165,7 @@ class Driven {
   /* Resolves when the server has acknowledged everything that it has to acknowledge. */
   settle () {
     return new Promise((resolve, reject) => {
-      const deadline = Date.now() + 15000
+      const deadline = Date.now() + 45000
       const look = () => {
         const pending = this.library.pending()
         if (pending.length === 0) resolve()

@@ -112,7 +112,7 @@ module.exports = {
   /* Resolves when the value is there. */
   until (key, path, text) {
     const wanted = canonical(unspell(text))
-    const deadline = Date.now() + 15000
+    const deadline = Date.now() + 45000
     return new Promise((resolve, reject) => {
       const look = () => {
         const object = this.objects.get(key)

@@ -37,23 +37,26 @@ DEFAULT_PATHS = {"v2": "/deepstream-v3", "v7": "/deepstream"}
 JSON_PATH = "/deepstream-json"
 JSON_MODE: Mapping[str, Any] = {"socketOptions": {"jsonTransportMode": True}}
 
-#: Listeners are asked in the order in which they came, so that a test can know whom to expect.
+#: Listeners are asked in the order in which they came, so that a test can know which one is asked. A listener that does
+#: not answer within half a second is passed over: for tests of just that.
 ORDERLY = HERE / "orderly.yml"
 
-#: The same, and nobody is passed over because the machine is slow.
+#: The same, and no client is passed over because the machine is slow.
 PATIENT = HERE / "patient.yml"
 
 #: v7 gathers subscriptions for a tenth of a second if it is not told otherwise, which makes for long tests.
 QUICK: Mapping[str, Mapping[str, Any]] = {"v7": {"subscriptionInterval": 10}}
 
-#: How long clients wait for an acknowledgement or a record, in milliseconds: longer than L{Client.settle}, which has an
-#: answer that does not come fail the test. By default they warn after two seconds, or after 15, and a busy machine
-#: takes that long now and then.
+#: How long clients wait for an acknowledgement, a record or the end of a call, in milliseconds: longer than
+#: L{Client.settle}, which has an answer that does not come fail the test. By default they warn after two seconds, or
+#: after 15, and a busy machine takes that long now and then. Only clients of v2 have times of their own for calls.
 PATIENT_CLIENT: Mapping[str, Any] = {
-    "subscriptionTimeout": 30_000,
-    "recordReadAckTimeout": 60_000,
-    "recordReadTimeout": 60_000,
-    "recordDeleteTimeout": 60_000,
+    "subscriptionTimeout": 90_000,
+    "recordReadAckTimeout": 90_000,
+    "recordReadTimeout": 90_000,
+    "recordDeleteTimeout": 90_000,
+    "rpcAckTimeout": 90_000,
+    "rpcResponseTimeout": 90_000,
 }
 
 #: For clients that by a mistake of their own wait on for what has come: how long they would wait by default.
@@ -293,7 +296,7 @@ class PairScenario(Scenario):
     tls = False
     first = "v2"
     second = "v2"
-    config = ORDERLY
+    config = PATIENT
 
     def setUp(self) -> None:
         super().setUp()

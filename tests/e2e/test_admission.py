@@ -162,14 +162,16 @@ class LimitTests(AdmissionScenario):
         themselves, and get in when the time is over.
         """
         server = self.configured(
-            "limits: {maxFailedLoginsPerAddress: 2, failedLoginWindow: 3000}\n"
+            "limits: {maxFailedLoginsPerAddress: 2, failedLoginWindow: 5000, closeDelay: 6000}\n"
             "auth: [{type: file, options: {users: {ann: {password: right}}}}]\n"
         )
         client = self.client("v2", server)
+        late = [self.client(generation, server) for generation in GENERATIONS]
+        for one in late:
+            one.wait_for_state("AWAITING_AUTHENTICATION")
         for number in (1, 2):
             client.start_login({"username": "ann", "password": "wrong"})
             client.wait_for_report(number, "login", success=False)
-        late = [self.client(generation, server) for generation in GENERATIONS]
         for one in late:
             one.tolerate_error({"v2": "connectionError", "v7": "CONNECTION_ERROR"}[one.driver.generation])
             one.start_login({"username": "ann", "password": "right"})
@@ -240,8 +242,8 @@ class LimitTests(AdmissionScenario):
         server.wait_for_line("AUTH_UNSUCCESSFUL", len(clients))
         for client in clients:
             client.sleep(500)
+            client.wait_for_state("AWAITING_AUTHENTICATION")
             self.assertEqual(client.states().count("RECONNECTING"), 1)
-            self.assertEqual(client.state, "AWAITING_AUTHENTICATION")
         self.assertEqual(server.log.count("INCOMING_CONNECTION"), 2 * len(clients))
 
     def test_rates(self) -> None:

@@ -46,7 +46,7 @@ class ClockTests(SynchronousTestCase):
             json.dumps(
                 {
                     "permission": {"type": "config", "options": {"permissions": rules}},
-                    "connectionEndpoints": [{"type": "ws-binary", "options": {"heartbeatInterval": 1000}}],
+                    "connectionEndpoints": [{"type": "ws-binary", "options": {"heartbeatInterval": 2000}}],
                 }
             )
         )
@@ -71,7 +71,7 @@ class ClockTests(SynchronousTestCase):
         """
         put_back = scratch_directory() / "put back"
         nodes = Nodes(
-            more="\ncluster: {leaseTime: 2000, leaseInterval: 200}\n", before=SLOW.format(hour=HOUR, file=str(put_back))
+            more="\ncluster: {leaseTime: 6000, leaseInterval: 200}\n", before=SLOW.format(hour=HOUR, file=str(put_back))
         )
         self.addCleanup(nodes.kill)
         nodes.start()

@@ -23,7 +23,7 @@ class DrainTests(Scenario):
 
     def setUp(self) -> None:
         super().setUp()
-        self.nodes = Nodes(2, more="drainTime: 2000\n")
+        self.nodes = Nodes(2, more="drainTime: 2000\nrpc: {ackTimeout: 20000, responseTimeout: 20000}\n")
         self.nodes.start()
         self.balancer = Balancer(self.nodes.servers)
 

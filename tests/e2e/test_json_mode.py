@@ -14,12 +14,14 @@ from tests.e2e.server import Server
 
 CONFIG = """
 auth: [{type: file, options: {users: fileLoad(users.yml)}}]
-rpc: {provideRequestorName: true, provideRequestorData: true}
+rpc: {provideRequestorName: true, provideRequestorData: true, ackTimeout: 20000, responseTimeout: 20000}
 connectionEndpoints:
-  - {type: ws-json, options: {heartbeatInterval: 800}}
+  - {type: ws-json}
   - {type: ws-binary}
 limits: {closeDelay: 50}
 """
+#: The same, with a server that soon disconnects a silent client.
+BEATING = CONFIG.replace("ws-json}", "ws-json, options: {heartbeatInterval: 2000}}")
 USERS = "ann: {password: secret, clientData: {role: admin, n: [1, null]}}"
 
 
@@ -35,10 +37,10 @@ class JsonModeTests(Scenario):
         client.start_login({"username": "ann", "password": password})
         return client
 
-    def configured(self) -> Server:
+    def configured(self, config: str = CONFIG) -> Server:
         directory = scratch_directory()
         (directory / "users.yml").write_text(USERS, encoding="utf-8")
-        (directory / "config.yml").write_text(CONFIG, encoding="utf-8")
+        (directory / "config.yml").write_text(config, encoding="utf-8")
         return self.own_server(directory / "config.yml")
 
     def test_login(self) -> None:
@@ -73,9 +75,10 @@ class JsonModeTests(Scenario):
         """
         A client that only sends heartbeats stays connected.
         """
-        client = self.json_client(self.configured(), heartbeatInterval=400)
+        client = self.json_client(self.configured(BEATING), heartbeatInterval=2000)
         client.wait_for_state("OPEN")
-        client.sleep(2500)
+        # The server would disconnect a silent client after six seconds, and the client a silent server after four.
+        client.sleep(7000)
         self.assertEqual(client.states().count("RECONNECTING"), 0)
 
     def test_restart(self) -> None:

@@ -4,7 +4,7 @@ Listening (active data providers) for events, in every pairing of the generation
 
 from __future__ import annotations
 
-from tests.e2e.scenario import PairScenario, for_each_pairing_and_codec
+from tests.e2e.scenario import ORDERLY, PairScenario, for_each_pairing_and_codec
 
 
 @for_each_pairing_and_codec
@@ -136,20 +136,6 @@ class ListeningTests(PairScenario):
         self.fence(provider, spare)
         self.assertEqual(spare.offers(), [])
 
-    def test_silence(self) -> None:
-        """
-        A listener that does not answer in time is passed over.
-        """
-        sleeper, provider, subscriber = self.one(), self.other(), self.other()
-        pattern, name = self.name("s/.*"), self.name("s/x")
-        sleeper.listen(pattern, "silence")
-        provider.listen(pattern)
-        # A v7 client has no notion of that answer, and raises whatever it does not know.
-        sleeper.tolerate_error("UNSOLICITED_MESSAGE")
-        subscriber.subscribe(name)
-        provider.wait_for_report(1, "offer", name=name)
-        self.assertEqual(sleeper.offers(), [(pattern, name)])
-
     def test_handover(self) -> None:
         """
         EL9: The active provider unlistens: another listener is asked.
@@ -190,3 +176,26 @@ class ListeningTests(PairScenario):
         self.assertEqual(provider.wait_for_values(name, 1), ["1"])
         # Neither library takes that error for an answer, so both would complain of the missing one in a moment.
         provider.close()
+
+
+@for_each_pairing_and_codec
+class SilenceTests(PairScenario):
+    """
+    A provider that does not say whether it accepts.
+    """
+
+    config = ORDERLY
+
+    def test_silence(self) -> None:
+        """
+        A listener that does not answer in time is passed over.
+        """
+        sleeper, provider, subscriber = self.one(), self.other(), self.other()
+        pattern, name = self.name("s/.*"), self.name("s/x")
+        sleeper.listen(pattern, "silence")
+        provider.listen(pattern)
+        # A v7 client has no notion of that answer, and raises whatever it does not know.
+        sleeper.tolerate_error("UNSOLICITED_MESSAGE")
+        subscriber.subscribe(name)
+        provider.wait_for_report(1, "offer", name=name)
+        self.assertEqual(sleeper.offers(), [(pattern, name)])

@@ -108,21 +108,6 @@ class ListeningTests(OnNodes, test_listening.ListeningTests[0].__base__):  # typ
             self.fence(one, other)
         self.assertEqual(sorted(len(listener.offers()) for listener in listeners), [0, 1])
 
-    def test_silence(self) -> None:
-        """
-        A listener that does not answer in time is passed over, and one at another node is asked.
-        """
-        sleeper, provider, subscriber = self.one(), self.other(), self.other()
-        pattern, name = self.name("s/.*"), self.name("s/x")
-        sleeper.listen(pattern, "silence")
-        # A v7 client has no notion of that answer, and raises whatever it does not know.
-        sleeper.tolerate_error("UNSOLICITED_MESSAGE")
-        subscriber.subscribe(name)
-        sleeper.wait_for_report(1, "offer", name=name)
-        provider.listen(pattern)
-        provider.wait_for_report(1, "offer", name=name)
-        self.assertEqual(sleeper.offers(), [(pattern, name)])
-
     def test_handover(self) -> None:
         """
         EL9: The active provider unlistens: a listener at another node is asked.
@@ -250,6 +235,29 @@ class RpcTests(OnNodes, test_rpc.RpcTests[0].__base__):  # type: ignore[misc]
     def call_when_provided(self, data: str) -> str:
         answers = (str(self.b.call(self.rpc, data)) for _ in range(100))
         return next(answer for answer in answers if answer != "NO_RPC_PROVIDER")
+
+
+class SilenceTests(OnNodes, test_listening.SilenceTests[0].__base__):  # type: ignore[misc]
+    """
+    A listener that does not say whether it accepts.
+    """
+
+    first, second = "v7", "v2"
+
+    def test_silence(self) -> None:
+        """
+        A listener that does not answer in time is passed over, and one at another node is asked.
+        """
+        sleeper, provider, subscriber = self.one(), self.other(), self.other()
+        pattern, name = self.name("s/.*"), self.name("s/x")
+        sleeper.listen(pattern, "silence")
+        # A v7 client has no notion of that answer, and raises whatever it does not know.
+        sleeper.tolerate_error("UNSOLICITED_MESSAGE")
+        subscriber.subscribe(name)
+        sleeper.wait_for_report(1, "offer", name=name)
+        provider.listen(pattern)
+        provider.wait_for_report(1, "offer", name=name)
+        self.assertEqual(sleeper.offers(), [(pattern, name)])
 
 
 # Those with the same configuration are together, as trial runs them in the order of their names. The generations take
