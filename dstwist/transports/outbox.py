@@ -314,7 +314,10 @@ class Outbox(TurnFrames):
         if not self._open:
             return
         if not self._told:
-            # The reason is sent behind the frame that is on its way.
+            # The reason is sent behind the frame that is on its way. Frames that were queued meanwhile would come after
+            # those that were dropped.
+            self._share_no_more()
+            self._frames.clear()
             self._told = True
             self._mute = self._broken
             self._limit = sys.maxsize

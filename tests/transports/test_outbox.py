@@ -5,6 +5,7 @@ Tests for L{dstwist.transports.outbox}.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
@@ -17,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from dstwist.interfaces import IOutbox
 from dstwist.limits.outgoing_bytes import OutgoingBytes
+from dstwist.routing.shared_frames import SharedFrames
 from dstwist.transports import backlog, outbox
 from dstwist.transports.outbox import Outbox
 from dstwist.transports.outbox_group import OutboxGroup
@@ -331,6 +333,29 @@ class BudgetTests(SynchronousTestCase):
         box = Outbox(transport, self.group, 1 << 20, Overflow())
         box.pauseProducing()
         self.check_silent(box, transport.take, box.resumeProducing)
+
+    def test_queued_meanwhile(self) -> None:
+        """
+        Frames that are queued after the drop, and before the client is told, would follow a gap: they are dropped, too.
+        """
+        group = OutboxGroup(self.reactor, 5.0, self.outgoing)
+        for is_shared in (False, True):
+            transport = tcp(self.reactor, Idle(), 0)
+            box = outbox_for(transport, group, 20, Overflow())
+            box._overflow = partial(box.send, b"closing")
+            for data in (b"x" * 10, b"y" * 30):
+                box.write(data)
+                box.flush()
+            if is_shared:
+                box.share(SharedFrames(None, b"not this"))
+            else:
+                box.write(b"not this")
+            turn(self.reactor)
+            transport.socket.room = None
+            for _ in range(2):
+                transport.doWrite()
+            self.assertEqual(transport.socket.take(), b"closing")
+            self.assertTrue(box.empty)
 
     def test_lost_before_it_is_told(self) -> None:
         """
