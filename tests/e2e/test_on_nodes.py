@@ -5,6 +5,7 @@ The scenarios of one server, with each client at another node of a cluster: user
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 from tests.e2e import (
@@ -19,6 +20,7 @@ from tests.e2e import (
 )
 from tests.e2e.on_nodes import OnNodes
 from tests.e2e.records import Record
+from tests.e2e.server import PATIENCE
 
 
 def on_nodes(variants: Any, first: str, second: str = "v2") -> None:
@@ -233,8 +235,10 @@ class RpcTests(OnNodes, test_rpc.RpcTests[0].__base__):  # type: ignore[misc]
     first, second = "v7", "v2"
 
     def call_when_provided(self, data: str) -> str:
-        answers = (str(self.b.call(self.rpc, data)) for _ in range(100))
-        return next(answer for answer in answers if answer != "NO_RPC_PROVIDER")
+        late = time.monotonic() + PATIENCE
+        while (answer := str(self.b.call(self.rpc, data))) == "NO_RPC_PROVIDER":
+            self.assertLess(time.monotonic(), late, "the node does not hear of the provider")
+        return answer
 
 
 class SilenceTests(OnNodes, test_listening.SilenceTests[0].__base__):  # type: ignore[misc]

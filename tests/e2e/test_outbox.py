@@ -82,8 +82,6 @@ class SocketTests(TestCase):
     Outboxes on real sockets.
     """
 
-    timeout = 20
-
     async def deliver(self, wrap: Any) -> tuple[Writer, bytes]:
         factory = Factory.forProtocol(Writer)
         built: Deferred[Writer] = Deferred()

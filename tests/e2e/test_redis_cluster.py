@@ -31,7 +31,7 @@ class ClusterTests(TestCase):
     Three primaries.
     """
 
-    timeout = 60
+    timeout = 300
 
     async def servers(self, **options: Any) -> Servers:
         servers = Servers(**options)
@@ -44,7 +44,9 @@ class ClusterTests(TestCase):
         """
         A cluster that knows one of the servers, and finds the others.
         """
-        settings = RedisConnectionSettings(nodes=(RedisAddress("127.0.0.1", servers.servers[0].port),), **options)
+        settings = RedisConnectionSettings(
+            nodes=(RedisAddress("127.0.0.1", servers.servers[0].port),), connect_timeout=20.0, **options
+        )
         cluster = RedisCluster(settings, reactor)
         self.addCleanup(cluster.stop)
         await cluster.start()
@@ -77,7 +79,7 @@ class ClusterTests(TestCase):
         # The rights that the server needs, beside those for its keys.
         rights = "+info +ping +role +client|id +client|kill +client|setname +cluster|slots +cluster|info +asking"
         servers = await self.servers(users=[f"user ann on >secret ~* {rights} +evalsha +script|load +rpush"])
-        cluster = await self.cluster(servers, reconnect_wait=10.0, username="ann", password="secret")
+        cluster = await self.cluster(servers, reconnect_wait=30.0, username="ann", password="secret")
         key = "list"
         slot = servers.slot(key)
         owner = servers.owner(slot)
@@ -127,7 +129,7 @@ class ClusterTests(TestCase):
         slot = servers.slot("a")
         owner = servers.owner(slot)
         replica = await self.replica(servers, owner)
-        cluster = await self.cluster(servers, reconnect_wait=30.0, probe_interval=0.2, command_timeout=1.0)
+        cluster = await self.cluster(servers, reconnect_wait=120.0, probe_interval=0.2, command_timeout=10.0)
         await cluster.call("a", "SET", "a", 1)
         await deferToThread(owner.command, "WAIT", 1, 5000)
         owner.kill()

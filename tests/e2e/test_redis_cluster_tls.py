@@ -31,7 +31,7 @@ class TlsTests(TestCase):
     Three primaries, and connections with TLS between all.
     """
 
-    timeout = 60
+    timeout = 300
 
     async def servers(self, authority: Authority, *names: x509.GeneralName, **settings: Any) -> Servers:
         own, client = Path(self.mktemp()), Path(self.mktemp())
@@ -46,12 +46,14 @@ class TlsTests(TestCase):
         await start_group_in_thread(servers)
         return servers
 
-    def cluster(self, servers: Servers, tls: RedisTlsSettings, host: str = "127.0.0.1") -> RedisCluster:
+    def cluster(
+        self, servers: Servers, tls: RedisTlsSettings, host: str = "127.0.0.1", patience: float = 20.0
+    ) -> RedisCluster:
         """
         A cluster that knows one of the servers, and finds the others.
         """
         nodes = (RedisAddress(host, servers.servers[0].tls_port),)
-        cluster = RedisCluster(RedisConnectionSettings(nodes=nodes, tls=tls, connect_timeout=2.0), reactor)
+        cluster = RedisCluster(RedisConnectionSettings(nodes=nodes, tls=tls, connect_timeout=patience), reactor)
         self.addCleanup(cluster.stop)
         return cluster
 
@@ -108,7 +110,7 @@ class TlsTests(TestCase):
         known = RedisTlsSettings(ca=authority.pem)
         # The first server is asked as localhost, and names 127.0.0.1.
         for tls, text in ((known, "for another host"), (RedisTlsSettings(), "certificate verify failed")):
-            error: Any = await self.assertFailure(self.cluster(servers, tls, "localhost").start(), StoreError)
+            error: Any = await self.assertFailure(self.cluster(servers, tls, "localhost", 2.0).start(), StoreError)
             self.assertIn(text, str(error))
         named = RedisTlsSettings(ca=authority.pem, servername="localhost")
         await self.check(servers, self.cluster(servers, named))

@@ -31,19 +31,23 @@ from tests.tcp_proxy import TO_CLIENT, TO_SERVER, TCPProxy
 
 APPEND = Script("append", "return redis.call('RPUSH', KEYS[1], ARGV[1])")
 
+#: How long a link tries that is to be refused, in seconds. It tries for all of that time, and a busy machine needs some
+#: of it for the first attempt.
+REFUSED = 2.0
+
 
 class LinkTestCase(TestCase):
     """
     A test with links and servers of its own.
     """
 
-    timeout = 60
+    timeout = 300
 
     def link(self, **options: Any) -> RedisLink:
         """
         A link that ends with the test.
         """
-        link = RedisLink(RedisConnectionSettings(**options), reactor)
+        link = RedisLink(RedisConnectionSettings(**{"connect_timeout": 20.0, **options}), reactor)
         self.addCleanup(link.stop)
         return link
 
@@ -113,7 +117,7 @@ class ServerTests(LinkTestCase):
         When Redis is killed, its calls are in doubt; when it is back, calls go on, and nothing is in doubt any more.
         """
         server = await self.server(durable=True)
-        link = self.link(port=server.port, reconnect_wait=20.0)
+        link = self.link(port=server.port, reconnect_wait=60.0)
         await link.start()
         await link.call("a", "SET", "a", 1)
         server.pause()
@@ -132,7 +136,7 @@ class ServerTests(LinkTestCase):
         """
         server = await self.server()
         proxy = await self.proxy(server)
-        link = self.link(port=proxy.port, command_timeout=0.3, probe_interval=0.2, reconnect_wait=10.0)
+        link = self.link(port=proxy.port, command_timeout=2.0, probe_interval=0.2, reconnect_wait=30.0)
         await link.start()
         await link.call("a", "SET", "a", 1)
         proxy.stall(TO_SERVER, later=False)
@@ -149,7 +153,7 @@ class ServerTests(LinkTestCase):
         """
         server = await self.server()
         proxy = await self.proxy(server)
-        link = self.link(port=proxy.port, command_timeout=5.0)
+        link = self.link(port=proxy.port, command_timeout=30.0)
         await link.start()
         proxy.stall(TO_SERVER, later=False)
         late = link.call("a", "SET", "a", 2)
@@ -164,7 +168,7 @@ class ServerTests(LinkTestCase):
         """
         server = await self.server()
         proxy = await self.proxy(server)
-        link = self.link(port=proxy.port, reconnect_wait=10.0)
+        link = self.link(port=proxy.port, reconnect_wait=30.0)
         await link.start()
         cut = proxy.cut_before_reply(b"SET")
         await self.assertFailure(link.call("a", "SET", "a", 2), ConnectionBroken)
@@ -178,10 +182,10 @@ class ServerTests(LinkTestCase):
         """
         server = await self.server()
         proxy = await self.proxy(server)
-        link = self.link(port=proxy.port, command_timeout=0.3, probe_interval=0.1, reconnect_wait=10.0)
+        link = self.link(port=proxy.port, command_timeout=2.0, probe_interval=0.1, reconnect_wait=30.0)
         await link.start()
         proxy.swallow(later=False)
-        await self.until(lambda: proxy.accepted == 2 and link.problem() is None)
+        await self.until(lambda: proxy.accepted >= 2 and link.problem() is None)
         self.assertEqual(await link.call("a", "SET", "a", 1), b"OK")
 
     async def test_cut_in_reply(self) -> None:
@@ -190,7 +194,7 @@ class ServerTests(LinkTestCase):
         """
         server = await self.server()
         proxy = await self.proxy(server)
-        link = self.link(port=proxy.port, reconnect_wait=10.0)
+        link = self.link(port=proxy.port, reconnect_wait=30.0)
         await link.start()
         await link.call("a", "SET", "a", "x" * 100_000)
         proxy.cut_after(50_000, TO_CLIENT)
@@ -245,7 +249,7 @@ class ServerTests(LinkTestCase):
         A server that becomes a replica refuses the script; the link waits until it is a primary again.
         """
         server, other = await self.server(), await self.server()
-        link = self.link(port=server.port, reconnect_wait=10.0)
+        link = self.link(port=server.port, reconnect_wait=30.0)
         await link.start()
         await self.run_script(link, "a", 1)
         server.command("REPLICAOF", "127.0.0.1", other.port)
@@ -272,7 +276,8 @@ class ServerTests(LinkTestCase):
         """
         server = await self.server()
         await self.link(host="localhost", port=server.port, family=4).start()
-        await self.assertFailure(self.link(host="localhost", port=server.port, family=6).start(), StoreError)
+        other = self.link(host="localhost", port=server.port, family=6, connect_timeout=1.0)
+        await self.assertFailure(other.start(), StoreError)
 
 
 class TlsTests(LinkTestCase):
@@ -287,7 +292,7 @@ class TlsTests(LinkTestCase):
 
     async def refusal(self, port: int, tls: RedisTlsSettings, host: str = "127.0.0.1") -> str:
         error: Any = await self.assertFailure(
-            self.link(host=host, port=port, tls=tls, connect_timeout=1.0).start(), StoreError
+            self.link(host=host, port=port, tls=tls, connect_timeout=REFUSED).start(), StoreError
         )
         return str(error)
 
@@ -361,7 +366,7 @@ class SentinelTests(LinkTestCase):
 
     def follow(self, group: SentinelGroup, **options: Any) -> RedisLink:
         sentinels = tuple(RedisAddress(*address) for address in group.addresses)
-        defaults = {"reconnect_wait": 30.0, "probe_interval": 0.2, "command_timeout": 1.0}
+        defaults = {"reconnect_wait": 120.0, "probe_interval": 0.2, "command_timeout": 10.0}
         return self.link(sentinels=sentinels, **{"name": group.name, **defaults, **options})
 
     async def test_killed(self) -> None:
@@ -409,7 +414,9 @@ class SentinelTests(LinkTestCase):
         A name that the Sentinels do not know ends the start; the text says what they answer.
         """
         group = await self.group()
-        error: Any = await self.assertFailure(self.follow(group, name="other", connect_timeout=0.5).start(), StoreError)
+        error: Any = await self.assertFailure(
+            self.follow(group, name="other", connect_timeout=REFUSED).start(), StoreError
+        )
         self.assertIn("No such master", str(error))
 
     async def test_tls(self) -> None:
@@ -425,7 +432,7 @@ class SentinelTests(LinkTestCase):
         wrong = RedisTlsSettings(ca=authority.pem, servername="redis.example")
         for options in ({"tls": wrong, "sentinel_tls": tls}, {"tls": tls, "sentinel_tls": wrong}):
             error: Any = await self.assertFailure(
-                self.follow(group, connect_timeout=0.5, **options).start(), StoreError
+                self.follow(group, connect_timeout=REFUSED, **options).start(), StoreError
             )
             self.assertIn("for another host", str(error))
 
@@ -435,8 +442,11 @@ class BreakTests(LinkTestCase):
     Writers who know what they did, over a network that fails all the time.
     """
 
-    #: How long the network fails, in seconds.
+    #: How long the network fails at least, in seconds.
     DURATION = 4.0
+
+    #: More writes than that are to be in doubt.
+    DOUBTS = 10
 
     async def test_breaks(self) -> None:
         """
@@ -450,8 +460,12 @@ class BreakTests(LinkTestCase):
         end = reactor.seconds() + self.DURATION
         doubts: list[str] = []
 
+        def goes_on() -> bool:
+            # On a busy machine little may happen in that time.
+            return reactor.seconds() < end or len(doubts) <= self.DOUBTS
+
         async def break_it() -> None:
-            while reactor.seconds() < end:
+            while goes_on():
                 await deferLater(reactor, chance.uniform(0.01, 0.15))
                 act = chance.choice(("fin", "rst", "reply", "part", "stall", "script"))
                 if act in ("fin", "rst"):
@@ -479,7 +493,7 @@ class BreakTests(LinkTestCase):
         async def write(key: str) -> None:
             known: list[bytes] = []
             number = 0
-            while reactor.seconds() < end:
+            while goes_on():
                 number += 1
                 batch = [b"%d.%d" % (number, part) for part in range(5)]
                 outcomes = await DeferredList(
@@ -504,4 +518,4 @@ class BreakTests(LinkTestCase):
             self.assertEqual(await resolve(key), known)
 
         await gatherResults([Deferred.fromCoroutine(part) for part in (break_it(), *map(write, "abcde"))])
-        self.assertGreater(len(doubts), 10)
+        self.assertGreater(len(doubts), self.DOUBTS)

@@ -14,7 +14,7 @@ from dstwist.config.redis_tls import RedisTlsSettings
 from dstwist.errors import StoreError
 from dstwist.redis.link import RedisLink
 from tests.e2e.certificates import Authority
-from tests.e2e.test_redis_link import LinkTestCase
+from tests.e2e.test_redis_link import REFUSED, LinkTestCase
 from tests.redis_groups import SentinelGroup, start_group_in_thread
 
 USERS = ("user default off", "user ann on >secret -@all +sentinel|master")
@@ -37,14 +37,16 @@ class LoginTests(LinkTestCase):
             "sentinels": tuple(RedisAddress(*address) for address in group.addresses),
             "name": group.name,
             "password": "pw",
-            "reconnect_wait": 30.0,
+            "reconnect_wait": 120.0,
             "probe_interval": 0.2,
-            "command_timeout": 1.0,
+            "command_timeout": 10.0,
         }
         return self.link(**{**defaults, **options})
 
     async def refusal(self, group: SentinelGroup, **options: Any) -> str:
-        error: Any = await self.assertFailure(self.follow(group, connect_timeout=0.5, **options).start(), StoreError)
+        error: Any = await self.assertFailure(
+            self.follow(group, connect_timeout=REFUSED, **options).start(), StoreError
+        )
         return str(error)
 
     async def check_fail_over(self, group: SentinelGroup, **options: Any) -> None:

@@ -268,6 +268,8 @@ class RpcTimeoutTests(PairScenario):
         rpc = self.name("never")
         provider.provide(rpc, "hold")
         self.assertEqual(caller.call(rpc, DATA), "RESPONSE_TIMEOUT")
+        # A slow provider may hear of the call after its caller has given up.
+        provider.wait_for_report(1, "request", name=rpc)
         self.assertEqual(provider.requests(rpc), [DATA])
         self.assertEqual(caller.call(rpc, DATA, "promise"), "RESPONSE_TIMEOUT")
         # An answer that comes too late is refused, and nobody hears of it but the provider.
@@ -286,6 +288,7 @@ class RpcTimeoutTests(PairScenario):
         provider.provide(rpc, "silence")
         expected = {"v2": "ACK_TIMEOUT", "v7": "ACCEPT_TIMEOUT"}[self.second]
         self.assertEqual(caller.call(rpc, DATA), expected)
+        provider.wait_for_report(1, "request", name=rpc)
         self.assertEqual(provider.requests(rpc), [DATA])
 
 

@@ -17,6 +17,7 @@ The client for Go has the login only, which is that of the Java client.
 from __future__ import annotations
 
 import json
+import time
 from functools import cache
 from pathlib import Path
 
@@ -25,16 +26,18 @@ from tests.e2e.languages.java_record import JavaRecord
 from tests.e2e.languages.wire import Wire
 from tests.e2e.on_nodes import OnNodes
 from tests.e2e.records import Record
-from tests.e2e.scenario import GENERATIONS, QUICK, Scenario, scratch_directory
+from tests.e2e.scenario import GENERATIONS, PATIENT, QUICK, Scenario, scratch_directory
+from tests.e2e.server import PATIENCE
 
 
 @cache
 def pinging() -> Path:
     """
-    The configuration of a server that pings five times a second.
+    The configuration of a server that pings every second. It ends a connection after two seconds without an answer, so
+    a shorter period would be too short on a busy machine.
     """
     path = scratch_directory() / "config.yml"
-    options = "{urlPath: /deepstream-v3, heartbeatInterval: 200}"
+    options = "{urlPath: /deepstream-v3, heartbeatInterval: 1000}"
     path.write_text(f"connectionEndpoints: [{{type: ws-text, options: {options}}}]\n")
     return path
 
@@ -47,7 +50,7 @@ class DialogTests(Scenario):
     options = QUICK
 
     def converse(self, name: str, path: str = "/deepstream") -> None:
-        server = self.server()
+        server = self.server(config=PATIENT)
         dialog = Dialog(name, lambda: server.port, path, lambda user: self.user("v7", server, user), self.name)
         try:
             dialog.run()
@@ -95,10 +98,10 @@ class HeartbeatTests(Scenario):
         self.assertEqual(wire.hear(), "C|A")
         wire.say("A|REQ|{}")
         self.assertEqual(wire.hear(), "A|A")
-        self.assertIsNone(wire.hear(1.0))
+        while wire.pings < 3:
+            self.assertIsNone(wire.hear(0.5))
         wire.say("E|S|" + self.name("event"))
         self.assertEqual(wire.hear(), "E|A|S|" + self.name("event"))
-        self.assertGreater(wire.pings, 2)
         wire.cut()
 
 
@@ -126,10 +129,16 @@ class JavaRecordTests(Scenario):
                 other.set(str(round_), "by")
             for record in mine:
                 record.pump(0.02)
-        while any(record.pump(QUIET) for record in mine):
+        # A busy server may be silent for a while before it has said all.
+        late = time.monotonic() + PATIENCE
+        while True:
+            heard = [record.pump(QUIET) for record in mine]
             self.assertLess(sum(record.writes for record in mine), 1000)
-        copies = [record.data for record in mine] + [json.loads(other.get()) for other in theirs]
-        self.assertEqual(copies, [json.loads(theirs[0].client.look("snapshot", name))] * 4)
+            copies = [record.data for record in mine] + [json.loads(other.get()) for other in theirs]
+            expected = [json.loads(theirs[0].client.look("snapshot", name))] * 4
+            if (not any(heard) and copies == expected) or time.monotonic() > late:
+                break
+        self.assertEqual((heard, copies), ([0, 0], expected))
         for record in mine:
             record.close()
 
