@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from tests.e2e.server import CHECKOUT
@@ -24,6 +25,9 @@ PASSED = {"OK", "NON-STRICT", "INFORMATIONAL"}
 COMPRESSION = ["12.*", "13.*"]
 #: How many cases at a time.
 PARALLEL = 8
+#: How many times longer than in the suite a case waits before it gives a connection up, and fails. Its second is not
+#: enough on a busy machine.
+PATIENCE = 30
 
 
 class Verdict(NamedTuple):
@@ -84,11 +88,39 @@ def verdicts(port: int, cases: list[str] | None, exclude: list[str] | None = Non
     return [Verdict(*fields) for fields in json.loads(done.stdout)]
 
 
+class Patient:
+    """
+    The connection of a case, but it is not given up so soon.
+    """
+
+    def __init__(self, protocol: Any) -> None:
+        vars(self)["_protocol"] = protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._protocol, name, value)
+
+    def killAfter(self, seconds: float) -> None:  # of the suite
+        """
+        End the connection if it has not ended by itself.
+        """
+        self._protocol.killAfter(seconds * PATIENCE)
+
+
 def run_cases(port: int, cases: list[str] | None, exclude: list[str] | None) -> list[Verdict]:
     """
     The same in this process.
     """
     from kosoku import FailureError, run_fuzzingclient
+    from kosoku._caseindex import initialize_shims
+
+    initialize_shims()
+    # The class of all cases can be imported from now on.
+    every_case: Any = import_module("case").Case
+    prepare = every_case.__init__
+    every_case.__init__ = lambda self, protocol: prepare(self, Patient(protocol))
 
     async def run() -> list[Any]:
         try:

@@ -1,4 +1,5 @@
-// Reads a stream of server-sent events with fetch, and prints each block of lines as JSON. Ends after so many blocks.
+// Reads a stream of server-sent events with fetch, and prints each block of lines as JSON, but for heartbeats. Ends after
+// so many blocks.
 'use strict'
 
 const [url, count, token] = process.argv.slice(2)
@@ -10,7 +11,7 @@ async function read () {
   for await (const piece of answer.body.pipeThrough(new TextDecoderStream())) {
     const parts = (rest + piece).split('\n\n')
     rest = parts.pop()
-    for (const block of parts) {
+    for (const block of parts.filter(block => block !== ':')) {
       blocks.push(block)
       console.log(JSON.stringify(block))
       if (blocks.length === Number(count)) process.exit(0)

@@ -15,10 +15,13 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.e2e.free_port import free_port
-from tests.e2e.server import CHECKOUT, PATIENCE
+from tests.e2e.server import CHECKOUT
 
 #: It begins first.
 LENGTHY = True
+
+#: How long the server may take to start. None of its modules was compiled before.
+START = 120.0
 
 #: Files without which the package is not complete; {} is the directory with the modules.
 FILES = """
@@ -76,7 +79,7 @@ class PackageTests(SynchronousTestCase):
         self.assertEqual((clients.stdout, clients.stderr), ("both clients wrote and read\n", ""))
 
     def _wait_for(self, port: int, server: subprocess.Popen[str]) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + START
         while time.monotonic() < end and server.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", port)).close()

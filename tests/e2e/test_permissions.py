@@ -27,13 +27,18 @@ presence:
   "*": {allow: true}
 """
 
+#: Nobody is passed over because the machine is slow.
+PATIENT_TIMES = "listen: {responseTimeout: 20000}\nrpc: {ackTimeout: 20000, responseTimeout: 20000}\n"
+
 
 @cache
 def config() -> Path:
     directory = scratch_directory()
     (directory / "permissions.yml").write_text(RULES, encoding="utf-8")
     path = directory / "config.yml"
-    path.write_text("permission: {type: config, options: {permissions: fileLoad(permissions.yml)}}\n")
+    path.write_text(
+        f"permission: {{type: config, options: {{permissions: fileLoad(permissions.yml)}}}}\n{PATIENT_TIMES}"
+    )
     return path
 
 
@@ -134,9 +139,8 @@ class ReloadTests(Scenario):
         self.configure("")
 
     def configure(self, options: str) -> None:
-        self.config.write_text(
-            f"permission: {{type: config, options: {{permissions: fileLoad(permissions.yml){options}}}}}\n"
-        )
+        rules = f"permission: {{type: config, options: {{permissions: fileLoad(permissions.yml){options}}}}}\n"
+        self.config.write_text(rules + PATIENT_TIMES)
 
     def put(self, rules: str) -> None:
         fresh = self.rules.with_suffix(".new")

@@ -6,8 +6,11 @@ Servers are shared with other tests, whose users may come and go: only users of 
 
 from __future__ import annotations
 
+import time
+
 from tests.e2e.clients import Client
 from tests.e2e.scenario import PATIENT, QUICK, PairScenario, for_each_kind, for_each_pairing_and_codec
+from tests.e2e.server import PATIENCE
 
 
 class Users(PairScenario):
@@ -23,6 +26,16 @@ class Users(PairScenario):
         A client of that user, of the second generation if not said otherwise.
         """
         return self.user(generation or self.second, self.at, self.name(name))
+
+    def known(self, asker: Client, *names: str) -> None:
+        """
+        Come back when these users are online for C{asker}. They may be at other nodes, of which the asker's hears a
+        moment later.
+        """
+        users = [self.name(name) for name in names]
+        late = time.monotonic() + PATIENCE
+        while not all(asker.online(users).values()):
+            self.assertLess(time.monotonic(), late, f"not online: {names}")
 
     def seen(self, client: Client, user: str | None = None) -> list[tuple[str, bool]]:
         """
@@ -54,6 +67,7 @@ class PresenceTests(Users):
         """
         watchers = [self.log_in("watcher", self.first), self.log_in("other watcher", self.second)]
         for watcher in watchers:
+            self.known(watcher, "watcher", "other watcher")
             watcher.watch_users()
         ann = self.log_in("ann")
         for watcher in watchers:
@@ -82,6 +96,7 @@ class PresenceTests(Users):
         ann, bob = self.log_in("ann"), self.log_in("bob")
         nameless = self.logged_in(self.second, self.at)
         for watcher in watchers:
+            self.known(watcher, "watcher", "other watcher", "ann", "bob")
             watcher.watch_users()
         nameless.close()
         ann.close()
@@ -193,6 +208,8 @@ class QueryTests(Users):
         nameless = self.logged_in("v2", self.at)
         self.assertEqual(self.everybody(asker), [])
         users = [self.log_in("ann", "v2"), self.log_in("bob", "v7"), self.log_in("bob", "v2")]
+        self.known(asker, "ann", "bob")
+        self.known(nameless, "ann", "bob", "asker")
         self.assertEqual(self.everybody(asker), ["ann", "bob"])
         self.assertNotIn("OPEN", asker.online())
         self.assertEqual(self.everybody(nameless), ["ann", "asker", "bob"])
@@ -210,8 +227,7 @@ class QueryTests(Users):
         names = [self.name(name) for name in ("ann", "bob")]
         self.assertEqual(asker.online(names), dict.fromkeys(names, False))
         users = [self.log_in("ann", "v2"), self.log_in("bob", "v7")]
-        # One of them may be at another node, of which the asker's hears a moment later.
-        asker.driver.wait(lambda: all(asker.online(names).values()), "both users")
+        self.known(asker, "ann", "bob")
         self.assertEqual(asker.online([names[1], self.name("asker")]), {names[1]: True, self.name("asker"): True})
         asker.watch_users()
         for user in users:

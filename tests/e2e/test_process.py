@@ -46,6 +46,14 @@ signals.hold = held
 """
 
 
+# A server that waits for a minute for clients that do not answer its close. By itself it ends after two seconds, and a
+# busy machine may take longer to look at it.
+LINGERING = """
+from dstwist.transports import closing_link
+closing_link.CLOSE_TIMEOUT = 60
+"""
+
+
 def get(port: int, path: str, *headers: tuple[str, str]) -> tuple[int, str]:
     """
     Status and body of a GET.
@@ -96,6 +104,11 @@ class ProcessTestCase(SynchronousTestCase):
                 self.fail(f"it does not happen\n{self.log.read_text() if self.log.exists() else ''}")
             time.sleep(STEP)
 
+    def configured(self, text: str = "logLevel: INFO") -> str:
+        path = self.directory / "config.yml"
+        path.write_text(f"{text}\n")
+        return str(path)
+
     def words(self, *more: str, port: int | None = None) -> list[str]:
         return ["dstwist", "--listen", f"tcp:{port or self.port}:interface=127.0.0.1", *more]
 
@@ -132,11 +145,14 @@ class ProcessTestCase(SynchronousTestCase):
         self.addCleanup(process.kill)
         return process
 
-    def started(self, *more: str) -> subprocess.Popen[str]:
+    def started(self, *more: str, before: str = "") -> subprocess.Popen[str]:
         """
         One that is ready.
+
+        @param before: what its process runs first, in Python.
         """
-        process = self.foreground(*self.words(*more))
+        own = ["--nodaemon", f"--pidfile={self.pid_file}"]
+        process = self.foreground(*own, *self.words(*more), program=f"{before}\n{TWISTD}")
         self.wait_for(lambda: "dstwist started" in self.log.read_text() or process.poll() is not None)
         self.assertIsNone(process.poll(), self.log.read_text())
         return process
@@ -166,24 +182,19 @@ class SignalTests(ProcessTestCase):
         process.send_signal(signal.SIGHUP)
         self.assertEqual(process.wait(PATIENCE), 0)
 
-    def config(self) -> str:
-        path = self.directory / "config.yml"
-        path.write_text("logLevel: INFO\n")
-        return str(path)
-
     def test_early_twistd(self) -> None:
         """
         From the first instruction of the plug-in on, signals other than those to stop do not end the server. A server
         that gets SIGHUP before it is ready reloads when it is ready.
         """
         own = ["--nodaemon", f"--pidfile={self.pid_file}"]
-        self.bombarded(TWISTD, *own, *self.words("--config", self.config()))
+        self.bombarded(TWISTD, *own, *self.words("--config", self.configured()))
 
     def test_early_command(self) -> None:
         """
         The same for the command C{dstwist start}.
         """
-        where = ["--listen", f"tcp:{self.port}:interface=127.0.0.1", "--config", self.config()]
+        where = ["--listen", f"tcp:{self.port}:interface=127.0.0.1", "--config", self.configured()]
         self.bombarded(COMMAND, "start", *where)
 
     def test_second_stop(self) -> None:
@@ -191,7 +202,7 @@ class SignalTests(ProcessTestCase):
         A second SIGTERM within a second changes nothing: the client has its time. One after that ends the server at
         once. The log says which signal it was, and no pid file is left.
         """
-        process = self.started()
+        process = self.started("--config", self.configured("shutdownTimeout: 60000"), before=LINGERING)
         client = RawClient(self.port, "v4", "ann")
         self.addCleanup(client.close)
         process.send_signal(signal.SIGTERM)
@@ -380,9 +391,7 @@ class ForegroundTests(ProcessTestCase):
         """
         The status is 1, or 78 for the configuration, and no pid file is left.
         """
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", self.port))
-            taken.listen()
+        with socket.create_server(("127.0.0.1", self.port)):
             self.assertEqual(self.foreground(*self.words()).wait(PATIENCE), 1)
         self.assertIn(f"Couldn't listen on 127.0.0.1:{self.port}", self.log.read_text())
         self.assertFalse(self.pid_file.exists())
@@ -415,7 +424,8 @@ class PortTests(ProcessTestCase):
         While the server stops it still answers: that it lives, that it is not ready, and that there are no more
         WebSockets.
         """
-        process = self.started("--data-dir", str(self.directory / "data"))
+        more = ["--data-dir", str(self.directory / "data"), "--config", self.configured("shutdownTimeout: 60000")]
+        process = self.started(*more, before=LINGERING)
         client = RawClient(self.port, "v4", "ann")
         self.addCleanup(client.close)
         self.assertEqual(get(self.port, "/ready"), (200, "ready"))

@@ -7,6 +7,7 @@ How often they may is C{limits.closeDelay}, which is short here, so that the tes
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,6 @@ from tests.e2e.server import Server
 #: Milliseconds.
 DELAY = 750
 WATCHED = 3000
-#: A client may come once a delay, and once more before and after that; without a delay it comes hundreds of times.
-MOST = WATCHED // DELAY + 2
 
 LIMITS = f"limits: {{closeDelay: {DELAY}}}\n"
 
@@ -37,7 +36,11 @@ Connection.authenticated = authenticated_for_a_moment
 class ReconnectCase(Scenario):
     """
     Servers of their own, with a configuration that a test writes.
+
+    @ivar began: when the client began that is watched, by the monotonic clock.
     """
+
+    began = 0.0
 
     def write(self, text: str) -> Path:
         self.config: Path = getattr(self, "config", scratch_directory() / "config.yml")
@@ -47,13 +50,21 @@ class ReconnectCase(Scenario):
     def count(self, server: Server, event: str) -> int:
         return server.log.count(f"{event} |")
 
-    def watch(self, client: Client) -> None:
+    def watch(self, client: Client, server: Server, event: str, least: int) -> None:
         """
-        Let the client do what it does for a while.
+        Let the client do what it does for a while. It may come once a delay, and once more before and after that;
+        without a delay it comes hundreds of times.
+
+        @param event: what the server logs each time.
+        @param least: how often the client has to come.
         """
-        for event in ("IS_CLOSED", "CONNECTION_ERROR", "HEARTBEAT_TIMEOUT", "connectionError"):
-            client.tolerate_error(event)
+        for error in ("IS_CLOSED", "CONNECTION_ERROR", "HEARTBEAT_TIMEOUT", "connectionError"):
+            client.tolerate_error(error)
         client.sleep(WATCHED)
+        server.wait_for_line(f"{event} |", least)
+        # On a busy machine all of that takes longer, and the client goes on coming.
+        count = self.count(server, event)
+        self.assertLessEqual(count, (time.monotonic() - self.began) * 1000 / DELAY + 2)
 
     def restart(self, server: Server, text: str) -> None:
         self.write(text)
@@ -81,15 +92,15 @@ class MessageSizeTests(ReconnectCase):
         for generation in GENERATIONS:
             with self.subTest(generation):
                 server = self.own_server(self.write(self.endpoints(20000)))
+                self.began = time.monotonic()
                 client = self.logged_in(generation, server)
                 client.tolerate_error("connectionError")
                 name = self.name("large")
                 client.do("open", "large", "Record", name)
                 client.do("ready", "large")
                 client.do("set", "large", None, value)
-                self.watch(client)
+                self.watch(client, server, "AUTH_SUCCESSFUL", 2)
                 server.wait_for_line("exceeds payload limit of 20000 octets")
-                self.assertIn(self.count(server, "AUTH_SUCCESSFUL"), range(2, MOST + 1))
                 self.restart(server, self.endpoints(1000000))
                 client.wait_for_state("OPEN")
                 if generation == "v7":
@@ -112,10 +123,10 @@ class CloseTests(ReconnectCase):
                 server = Server(None, self.write(""), before=CLOSE_SOON)
                 self._own_servers.append(server)
                 server.start()
+                self.began = time.monotonic()
                 client = self.client(generation, server)
                 client.do("login", {})
-                self.watch(client)
-                self.assertIn(self.count(server, "AUTH_SUCCESSFUL"), range(2, MOST + 1))
+                self.watch(client, server, "AUTH_SUCCESSFUL", 2)
 
 
 class WrongPathTests(ReconnectCase):
@@ -130,11 +141,11 @@ class WrongPathTests(ReconnectCase):
 
     def check(self, generation: str, kind: str, line: str, **options: Any) -> None:
         server = self.own_server(self.write(self.endpoints(kind, path="/here")))
+        self.began = time.monotonic()
         client = self.client(generation, server, "/here", **options)
         client.do("login", {})
-        self.watch(client)
+        self.watch(client, server, "INCOMING_CONNECTION", 1)
         server.wait_for_line(line)
-        self.assertIn(self.count(server, "INCOMING_CONNECTION"), range(1, MOST + 1))
         self.restart(server, self.endpoints("ws-text", "ws-binary", path="/here"))
         client.wait_for_state("OPEN")
 

@@ -34,8 +34,8 @@ CONNECTED = "REDIS_CONNECTION | connected"
 _CONFIG = """
 {tier}:
   type: redis
-  options: {{port: {port}, reconnectWait: {wait}, commandTimeout: 1000, probeInterval: 200, maxReconnectDelay: 100}}
-record: {{writeTimeout: 5000, storageRetrievalTimeout: 4000}}
+  options: {{port: {port}, reconnectWait: {wait}, commandTimeout: {answer}, probeInterval: 200, maxReconnectDelay: 100}}
+record: {{writeTimeout: 19000, storageRetrievalTimeout: 18000}}
 {more}
 """
 
@@ -52,12 +52,16 @@ class OutageScenario(Scenario):
     #: How long operations wait for a connection, in milliseconds.
     wait = 100
 
+    #: How long a Redis may take for an answer, in milliseconds.
+    answer = 16_000
+
     #: What the Redis is: C{storage}, behind a cache in memory; or C{cache}, without a storage.
     tier = "storage"
 
     def configured(self, port: int, more: str = "") -> Path:
         config = scratch_directory() / "config.yml"
-        config.write_text(_CONFIG.format(tier=self.tier, port=port, wait=self.wait, more=more), encoding="utf-8")
+        text = _CONFIG.format(tier=self.tier, port=port, wait=self.wait, answer=self.answer, more=more)
+        config.write_text(text, encoding="utf-8")
         return config
 
     def serve(self, more: str = "") -> tuple[Server, Client, RedisServer]:
@@ -274,7 +278,7 @@ class GoneBackTests(OutageScenario):
         self.assertIsNone(record.set_with_ack('{"n":1}'))
         replica = self.own_redis(durable=True, replica_of=redis)
         replica.wait_for_replica()
-        replica.wait_for(lambda: replica.info("persistence")["aof_rewrite_in_progress"] == "0")
+        replica.wait_for(lambda: not _rewrites(replica))
         replica.stop()
         self.assertIsNone(record.set_with_ack('{"n":2}'))
         self.take_away(server, redis)
@@ -287,6 +291,14 @@ class GoneBackTests(OutageScenario):
         self.compared(server, f"the {self.tier} has lost writes of 1 of 1 records: {record.name}")
         self.assertIsNone(record.set_with_ack('{"n":3}'))
         self.assertEqual(self.stored(replica, record.name), (record.version, b'{"n":3}'))
+
+
+def _rewrites(redis: RedisServer) -> bool:
+    """
+    Whether a Redis writes its append-only file anew, or is about to.
+    """
+    found = redis.info("persistence")
+    return (found["aof_rewrite_in_progress"], found["aof_rewrite_scheduled"]) != ("0", "0")
 
 
 class GoneBackCacheTests(GoneBackTests):
@@ -344,6 +356,8 @@ class SlowTests(OutageScenario):
     """
     Redis answers late, or not at all.
     """
+
+    answer = 2000
 
     def test_slow(self) -> None:
         """

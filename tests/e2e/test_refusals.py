@@ -261,12 +261,6 @@ class RefusalTests(RefusalCase):
         """
         self.run_cells("long", Bad(erased=None, entries=None, deletes=False, holds=False, tail="x" * 301))
 
-    def test_full_queue(self) -> None:
-        """
-        Too many requests wait for the record.
-        """
-        self.run_cells("held", Bad())
-
     def test_late_storage(self) -> None:
         """
         The storage does not answer in time.
@@ -290,6 +284,21 @@ class RefusalTests(RefusalCase):
         A path of a record whose versions are not checked.
         """
         self.run_cells("hot", Bad(whole=None, erased=None, entries=None, deletes=False, reads=False, holds=False))
+
+
+class FullQueueTests(RefusalCase):
+    """
+    A queue that is full because a write is held up.
+    """
+
+    def start(self) -> Server:
+        return self.server(config=_without_hurry())
+
+    def test_full_queue(self) -> None:
+        """
+        Too many requests wait for the record.
+        """
+        self.run_cells("held", Bad())
 
 
 def _paths(path: str, value: str, start: str = Bad.start, erased: str | None = None) -> Bad:
@@ -348,15 +357,45 @@ class RefusalOnNodesTests(OnNodes, RefusalTests):
         return self.server(config=_config_of_nodes())
 
 
-@cache
-def _config_of_nodes() -> Path:
+class FullQueueOnNodesTests(OnNodes, FullQueueTests):
     """
-    The configuration without the storage of one server, and without records in its cache only.
+    The same for a queue at one of two nodes.
     """
-    text = re.sub(r"(?m)^storage:.*\n| *storageExclusionPrefixes:.*\n", "", CONFIG.read_text(encoding="utf-8"))
+
+    count = RefusalOnNodesTests.count
+    before = RefusalOnNodesTests.before
+
+    def start(self) -> Any:
+        return self.server(config=_config_of_nodes(60000))
+
+
+def _written(text: str, write_timeout: int, read_timeout: int) -> Path:
+    """
+    A configuration with these times, in milliseconds.
+    """
+    text = re.sub(r"writeTimeout: \d+", f"writeTimeout: {write_timeout}", text)
+    text = re.sub(r"storageRetrievalTimeout: \d+", f"storageRetrievalTimeout: {read_timeout}", text)
     path = scratch_directory() / "matrix.yml"
     path.write_text(text.replace("fileLoad(", f"fileLoad({CONFIG.parent}/"), encoding="utf-8")
     return path
+
+
+@cache
+def _without_hurry() -> Path:
+    """
+    The configuration, but a write is held up for as long as a busy machine takes to send all requests.
+    """
+    return _written(CONFIG.read_text(encoding="utf-8"), 60000, 60000)
+
+
+@cache
+def _config_of_nodes(write_timeout: int = 3000) -> Path:
+    """
+    The configuration without the storage of one server, and without records in its cache only. A Redis takes longer
+    than a storage in memory.
+    """
+    text = re.sub(r"(?m)^storage:.*\n| *storageExclusionPrefixes:.*\n", "", CONFIG.read_text(encoding="utf-8"))
+    return _written(text, write_timeout, 2000)
 
 
 class ShutdownTests(RefusalCase):
@@ -409,8 +448,10 @@ class ShutdownTests(RefusalCase):
         return None if cell.outcome is None or cell.outcome.done else "its callback is not called"
 
 
-for case in (RefusalTests, ShutdownTests):
+for case in (RefusalTests, FullQueueTests, ShutdownTests):
     for_each_kind(case)
 for_each_generation(FullCacheTests)
+for_each_generation(FullQueueOnNodesTests)
 for_each_generation(RefusalOnNodesTests)
-del case, RefusalCase, RefusalTests, FullCacheTests, RefusalOnNodesTests, ShutdownTests
+del case, RefusalCase, RefusalTests, FullQueueTests, FullCacheTests
+del FullQueueOnNodesTests, RefusalOnNodesTests, ShutdownTests

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 from tests.e2e.records import Record
-from tests.e2e.scenario import ORDERLY, Scenario
+from tests.e2e.scenario import PATIENT, Scenario
 from tests.e2e.server import PATIENCE
 
 #: A text with both, in JavaScript's spelling.
@@ -19,11 +19,9 @@ class SeparatorTests(Scenario):
     A client of v7 has them in values, keys, names and paths; a client of v2 hears of that.
     """
 
-    config = ORDERLY
-
     def setUp(self) -> None:
         super().setUp()
-        at = self.server(config=ORDERLY)
+        at = self.server(config=PATIENT)
         self.new, self.old = self.logged_in("v7", at), self.logged_in("v2", at)
 
     def test_records(self) -> None:

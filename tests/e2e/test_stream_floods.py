@@ -31,6 +31,9 @@ connectionEndpoints:
 monitoring: {type: prometheus, options: {allowOpenPermissions: true}}
 """
 
+#: A program may take nothing for longer than a minute: a flood takes a busy machine that long.
+PATIENT_STREAMS = "from dstwist.transports import http_stream; http_stream.STALL_TIMEOUT = 600.0"
+
 #: The events and states of a flood: 80 MB.
 COUNT, SIZE = 800, 100_000
 
@@ -50,7 +53,7 @@ class Flooded(StreamScenario):
         config = scratch_directory() / "config.yml"
         config.write_text(CONFIG)
         self.context = ssl.create_default_context(cafile=str(certificates().authority)) if self.tls else None
-        self.at = Server(certificates() if self.tls else None, config)
+        self.at = Server(certificates() if self.tls else None, config, before=PATIENT_STREAMS)
         self._own_servers.append(self.at)
         self.servers.append(self.at)
         self.at.start()

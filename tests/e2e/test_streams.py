@@ -95,7 +95,7 @@ class StreamTests(StreamScenario):
         for number in range(count):
             record.set(f'{{"n": {number}, "text": "{text}"}}')
         # The last write has reached the server, and its streams.
-        record.client.settle()
+        self.fence(record.client, record.client)
         while f"id: {count}\n".encode() not in data:
             data += connection.recv(1 << 20)
         self.assertLess(data.count(b"event: record\n"), count)

@@ -161,10 +161,13 @@ class RotationTests(TlsScenario):
         """
         Without a word the same happens when the files have changed.
         """
-        server = self.secured(self.files, ":reloadInterval=100")
+        server = self.secured(self.files, ":reloadInterval=300")
 
         def rotate() -> None:
-            self.authority.write(self.directory)
+            # Between the two the server must not look twice.
+            made = self.authority.write(scratch_directory())
+            made.key.replace(self.files.key)
+            made.chain.replace(self.files.chain)
             server.wait_for_line("the files have changed, now serving CN=localhost")
 
         self.check_rotation(server, rotate)
