@@ -7,10 +7,14 @@ from __future__ import annotations
 from dstwist.protocol.constants import EventAction, Topic
 from dstwist.protocol.message import Message
 from tests.e2e.scenario import GENERATIONS, Scenario, scratch_directory
+from tests.e2e.server import Server
 from tests.hostile.intruder import Intruder, close_all
 
 #: Less than the limit of a single connection: it is the limit of all together that is met.
-CONFIG = "limits: {maxOutgoingBytes: 8388608}\n"
+CONFIG = "limits: {maxOutgoingBytes: 8388608, closeDelay: 50}\n"
+
+#: What the server runs first: it waits until the clients read why they are closed, however slow the machine is.
+PATIENT_CLOSE = "from dstwist.transports import closing_link; closing_link.CLOSE_TIMEOUT = 600"
 
 COUNT = 30
 SIZE = 500_000
@@ -29,7 +33,10 @@ class SlowConsumerTests(Scenario):
         """
         config = scratch_directory() / "config.yml"
         config.write_text(CONFIG)
-        server = self.own_server(config)
+        server = Server(None, config, before=PATIENT_CLOSE)
+        self._own_servers.append(server)
+        server.start()
+        self.servers.append(server)
         readers = [self.client(generation, server) for generation in GENERATIONS]
         for reader in readers:
             reader.login()
@@ -47,6 +54,6 @@ class SlowConsumerTests(Scenario):
             values = [reader.wait_for_values("news", sent) for reader in readers]
         self.assertEqual({len(value) for received in values for value in received}, {SIZE + 2})
         server.wait_for_line("maxOutgoingBytes")
-        closed = [client for client in slow if client.ended(5.0)]
+        closed = [client for client in slow if client.ended(20.0)]
         self.assertEqual({client.fate for client in closed} - {"close 1013 (slow consumer)"}, set())
         self.assertGreater(len(closed), 1)
