@@ -41,8 +41,8 @@ class ISimplePermission(IPermission):
 
     def permits_all(topic: Topic, action: IntEnum, name: str) -> bool:
         """
-        Whether C{allows} is C{True} for each message with that topic, action and name, whoever sends it, and whatever
-        the record is. C{False} says nothing: ask C{allows} then.
+        Whether C{allows} gives C{True} at once for each message with that topic, action and name, by any sender and for
+        any content of the record. If this gives C{False}, only C{allows} can tell.
         """
 
 

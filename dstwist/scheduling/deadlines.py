@@ -105,8 +105,10 @@ class Deadlines(Generic[K]):
                     end = 0.0
         finally:
             first = next(iter(self._due.values()), None)
-            self._call = None
-            if first is None:
+            if self._call is not None and not self._call.active():
+                self._call = None
+            if first is None or self._call is not None:
+                # After a stop meanwhile, the first new key has started a timer.
                 pass
             elif end != 0.0 or first > now:
                 self._call = self._clock.callLater(max(first - now, 0), self._expire)

@@ -7,7 +7,7 @@ class for each factory (L{with_options}): to set them takes a tenth of the time 
 needs is dropped after it (L{CompactLink.forget_handshake}).
 
 Most of the time of a login is Autobahn's as well: it describes the transport, reads the head again that has chosen the
-path, and makes the texts of log lines that nobody reads. So the plain handshake that nearly all clients send is
+path, and makes the texts of log lines that are not written. So the plain handshake that nearly all clients send is
 answered here (L{CompactLink.processHandshake}), with the same response. Autobahn answers all others.
 """
 
@@ -97,7 +97,7 @@ class CompactLink(WebSocketServerProtocol):
         link.factory.countConnections += 1
 
     def _connectionLost(self, reason: Any) -> None:
-        # Not Autobahn's own: it would describe the transport for a line that nobody reads.
+        # Not Autobahn's own: it would describe the transport for a line that is not written.
         WebSocketProtocol._connectionLost(self, reason)
         self.factory.countConnections -= 1
 
@@ -161,7 +161,7 @@ class CompactLink(WebSocketServerProtocol):
 def with_options(protocol: Any, factory: Any) -> Any:
     """
     The class C{protocol} with the options of C{factory} as attributes, and the first values of all other attributes.
-    Autobahn would copy the options to each connection, and write the text of a log line that nobody reads, which takes
+    Autobahn would copy the options to each connection, and make the text of a log line that is not written, which takes
     a third of the time of a login.
     """
     values = {name: getattr(factory, name) for name in protocol.CONFIG_ATTRS}

@@ -107,8 +107,9 @@ class BoundedRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         self._forget()
-        if self._drop_call is not None and self._drop_call.active():
-            self._drop_call.cancel()
+        call, self._drop_call = self._drop_call, None
+        if call is not None and call.active():
+            call.cancel()
         super().connectionLost(reason)
 
     def _forget(self) -> None:

@@ -139,6 +139,26 @@ class DeadlinesTests(SynchronousTestCase):
         self.clock.advance(10)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_stop_meanwhile_and_begin_anew(self) -> None:
+        """
+        Keys that are added after that share one timer, too.
+        """
+
+        def begin_anew(key: str) -> None:
+            self.late.append(key)
+            if key == "a":
+                deadlines.stop()
+                deadlines.add("b")
+                deadlines.add("c")
+
+        deadlines: Deadlines[str] = Deadlines(10, self.clock, begin_anew)
+        deadlines.add("a")
+        self.clock.advance(10)
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.clock.advance(10)
+        self.assertEqual(self.late, ["a", "b", "c"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_stop_does_not_search(self) -> None:
         """
         A stop does not look at the parties that wait for a turn, unless the keys do.
