@@ -64,8 +64,10 @@ class WheelTests(SynchronousTestCase):
         is, and nothing that would take the place of a part of Twisted; C{dstwist} is a command.
         """
         source = Path(self.mktemp())
+        # Another process of tests may write the cache of plugins now, under another name at first.
+        passing = shutil.ignore_patterns("__pycache__", "*.cache", "*.new")
         for folder in ("dstwist", "twisted", "etc"):
-            shutil.copytree(CHECKOUT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__", "*.cache"))
+            shutil.copytree(CHECKOUT / folder, source / folder, ignore=passing)
         for file in ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.rst", "LICENSE"):
             shutil.copy(CHECKOUT / file, source)
         build = "from setuptools import build_meta; print(build_meta.build_wheel('.'))"

@@ -88,8 +88,6 @@ class ProxyTests(TestCase):
     L{TCPProxy} between a client and a server that says everything again.
     """
 
-    timeout = 20
-
     def setUp(self) -> None:
         self.server = Server()
         listener: Any = reactor.listenTCP(0, self.server, interface="127.0.0.1")

@@ -22,7 +22,7 @@ from tests.e2e.crash_book import OWN, OWN_NAMES, WRITERS, Book, own_data, right
 from tests.e2e.raw import RawClient
 
 #: What the server says to a request that it did not do.
-_REFUSALS = frozenset(
+REFUSALS = frozenset(
     action for action in RecordAction if action.name.endswith("_ERROR") or action.name.endswith("_TIMEOUT")
 ) | {RecordAction.VERSION_EXISTS, RecordAction.INVALID_VERSION, RecordAction.INVALID_MESSAGE_DATA}
 
@@ -260,7 +260,7 @@ class Subscriber(Reader):
                     self.shown(message, step=1)
                 elif message.action is RecordAction.UPDATE:
                     self.shown(message, step=None if self.outages else 1)
-                elif message.action in _REFUSALS:
+                elif message.action in REFUSALS:
                     self.refused(message)
                     if message.name not in self.versions:
                         self.refusals.add(str(message.name))
@@ -274,8 +274,8 @@ class Poller(Reader):
     def act(self, client: RawClient) -> None:
         while not self.enough:
             request = Message(Topic.RECORD, RecordAction.READ, self.random.choice(self.names))
-            answer = client.answer(request, RecordAction.READ_RESPONSE, RecordAction.RECORD_NOT_FOUND, *_REFUSALS)
-            if answer.action in _REFUSALS:
+            answer = client.answer(request, RecordAction.READ_RESPONSE, RecordAction.RECORD_NOT_FOUND, *REFUSALS)
+            if answer.action in REFUSALS:
                 self.refused(answer)
             else:
                 self.shown(answer)
@@ -302,8 +302,8 @@ class Reviver(Actor):
         """
         book = self.book
         create = Message(Topic.RECORD, RecordAction.SUBSCRIBECREATEANDREAD, names=(name,), correlation_id="0")
-        read = client.answer(create, RecordAction.READ_RESPONSE, *_REFUSALS)
-        if read.action in _REFUSALS or read.version is None:
+        read = client.answer(create, RecordAction.READ_RESPONSE, *REFUSALS)
+        if read.action in REFUSALS or read.version is None:
             return read
         version, least = read.version, book.revived.get(name, 0)
         if version < least:
@@ -313,14 +313,12 @@ class Reviver(Actor):
         book.revived[name] = version
         write = Message(Topic.RECORD, RecordAction.UPDATE, name, b"{}", version=version + 1, is_write_ack=True)
         write.correlation_id = "1"
-        answer = client.answer(write, RecordAction.WRITE_ACKNOWLEDGEMENT, *_REFUSALS)
-        if answer.action in _REFUSALS:
+        answer = client.answer(write, RecordAction.WRITE_ACKNOWLEDGEMENT, *REFUSALS)
+        if answer.action in REFUSALS:
             return answer
         book.revived[name] = version + 1
-        answer = client.answer(
-            Message(Topic.RECORD, RecordAction.DELETE, name), RecordAction.DELETE_SUCCESS, *_REFUSALS
-        )
-        if answer.action in _REFUSALS:
+        answer = client.answer(Message(Topic.RECORD, RecordAction.DELETE, name), RecordAction.DELETE_SUCCESS, *REFUSALS)
+        if answer.action in REFUSALS:
             return answer
         book.revived[name] = version + 2
         return None

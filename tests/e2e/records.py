@@ -126,8 +126,9 @@ class Record:
 
     def changes(self, path: str | None = None) -> list[str]:
         """
-        The values that a subscription was called with.
+        The values that a subscription was called with, up to now.
         """
+        self.client.catch_up()
         return [report["value"] for report in self.client.filter("change", key=self.key, path=path)]
 
     def wait_for_changes(self, count: int, path: str | None = None) -> list[str]:
@@ -171,8 +172,9 @@ class RecordList(Record):
 
     def entry_events(self) -> list[tuple[str, str, int]]:
         """
-        What happened to entries: event, entry, index.
+        What happened to entries up to now: event, entry, index.
         """
+        self.client.catch_up()
         found = self.client.filter("entry", key=self.key)
         return [(report["event"].removeprefix("entry-"), report["entry"], report["index"]) for report in found]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -59,8 +59,9 @@ EXPECTED = re.compile("STORAGE_RETRIEVAL_TIMEOUT|CACHE_RETRIEVAL_TIMEOUT|RECORD_
 #: The server itself waits for stores for a short time.
 HASTY = "\nrecord: {writeTimeout: 500, storageRetrievalTimeout: 500}\n"
 
-#: How often a client hears an event of another while the commands wait.
-ROUNDS = 200
+#: How often a client hears an event of another while the commands wait, at least and at most: on a busy machine the
+#: commands may end before the last time.
+FEWEST_ROUNDS, ROUNDS = 20, 200
 
 
 class Operator:
@@ -121,17 +122,26 @@ class AdminTestCase(SynchronousTestCase):
         client.hear()
         return client
 
-    def serve_clients(self, server: Server, asked: dict[str, Future[Any]], waiting: set[str]) -> None:
+    def serve_clients(
+        self, server: Server, ask: Callable[[], dict[str, Future[Any]]], waiting: set[str]
+    ) -> dict[str, Future[Any]]:
         """
-        Have clients hear each other while commands wait. None of C{waiting} may have ended by then.
+        Have clients hear each other while commands wait, and none of C{waiting} has ended.
+
+        @param ask: begins the commands.
+        @return: what it gave.
         """
         with closing(self.subscribed(server, "reader")) as reader, closing(self.client(server, "writer")) as writer:
+            asked = ask()
             for number in range(ROUNDS):
                 data = b"%d" % number
                 writer.say(Message(Topic.EVENT, EventAction.EMIT, "news", data))
                 while all(message.data != data for message in reader.hear()):
                     pass
-        self.assertEqual([name for name in waiting if asked[name].done()], [])
+                if ended := [name for name in waiting if asked[name].done()]:
+                    self.assertGreater(number, FEWEST_ROUNDS, ended)
+                    break
+        return asked
 
     def storage_hangs(self, answers: dict[str, Any]) -> None:
         """
@@ -180,10 +190,13 @@ class ClusterTests(AdminTestCase):
         self.assertEqual(set(admin.commands), {*READS, *CHANGES, "drain", "trace"})
         self.wait_until_well()
         self.fine(self.answers(self.operators[0].ask_everything()))
-        self.nodes.redis.pause()
-        asked = self.operators[0].ask_everything()
         waiting = {"kick", "ban", "unban", "check", "records", *(f"{name} --all" for name in OF_NODES)}
-        self.serve_clients(self.nodes.servers[0], asked, waiting)
+
+        def ask() -> dict[str, Future[Any]]:
+            self.nodes.redis.pause()
+            return self.operators[0].ask_everything()
+
+        asked = self.serve_clients(self.nodes.servers[0], ask, waiting)
         rows = self.operators[0].trace("user0")
         self.assertEqual([next(rows).get(key) for key in ("tracing", "event")], ["user0", "connected"])
         self.hanging(self.answers(asked))
@@ -256,8 +269,8 @@ class HangingStorageTests(AdminTestCase):
         self.addCleanup(server.kill)
         server.start()
         operator = self.operator(data)
-        asked = operator.ask_everything(but="cluster")
-        self.serve_clients(server, asked, {"check", "records", "records --all"})
+        ask = partial(operator.ask_everything, but="cluster")
+        asked = self.serve_clients(server, ask, {"check", "records", "records --all"})
         answers = self.answers(asked)
         self.storage_hangs(answers)
         server.stop()

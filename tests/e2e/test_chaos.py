@@ -30,7 +30,7 @@ class ChaosTests(TestCase):
 
     timeout = 600
 
-    async def chaos(self, faults: int, seed: int, kinds: tuple[str, ...] | None = None, patience: float = 10) -> Book:
+    async def chaos(self, faults: int, seed: int, kinds: tuple[str, ...] | None = None, patience: float = 30) -> Book:
         logs = Path(self.mktemp()).absolute()
         logs.mkdir()
         lines: list[str] = []
