@@ -1,11 +1,14 @@
 """
 A TCP load balancer in front of several servers. As HAProxy does, it gives a new connection to a server that is ready.
+While there is none, as may be for a moment on a busy machine, it lets the connection wait.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 
@@ -64,18 +67,25 @@ class Balancer:
             threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
+        late = time.monotonic() + PATIENCE
+        while (link := self._link()) is None:
+            if time.monotonic() > late:
+                client.close()
+                return
+            time.sleep(0.02)
+        for source, target in ((client, link), (link, client)):
+            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+
+    def _link(self) -> socket.socket | None:
+        """
+        A connection to the first server that is ready.
+        """
         for server in self._servers:
-            if not is_ready(server):
-                continue
-            try:
-                link = socket.create_connection(("127.0.0.1", server.port))
-            except OSError:
-                continue
-            for source, target in ((client, link), (link, client)):
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
-            return
-        client.close()
+            if is_ready(server):
+                with contextlib.suppress(OSError):
+                    return socket.create_connection(("127.0.0.1", server.port))
+        return None
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
