@@ -25,6 +25,14 @@ SLOTS = 16384
 #: or less it may find no replica for as long as the two stay in step.
 _PERIODS = ("info-period", 100, "ping-period", 400, "ask-period", 100, "publish-period", 200, "election-timeout", 2000)
 
+#: After a pause of so many milliseconds a Sentinel does nothing for half a minute, since its clock may be wrong. By
+#: default it is two seconds, and a busy machine has such pauses.
+_PAUSE = ("tilt-trigger", 600_000)
+
+#: How many milliseconds a server may not answer before it counts as dead: one that was not killed, and may be on a busy
+#: machine; and one that was.
+_ALIVE, _KILLED = 30_000, 500
+
 
 class RedisGroup:
     """
@@ -173,7 +181,7 @@ class SentinelGroup(RedisGroup):
         watched = first.port if certificates is None else first.tls_port
         lines = [
             f"sentinel monitor {self.name} 127.0.0.1 {watched} {sentinels // 2 + 1}",
-            f"sentinel down-after-milliseconds {self.name} 500",
+            f"sentinel down-after-milliseconds {self.name} {_ALIVE}",
             f"sentinel failover-timeout {self.name} 1000",
         ]
         if password:
@@ -216,7 +224,7 @@ class SentinelGroup(RedisGroup):
         for server in self.servers:
             server.wait_until_ready()
         for sentinel in self.sentinels:
-            sentinel.command("SENTINEL", "DEBUG", *_PERIODS)
+            sentinel.command("SENTINEL", "DEBUG", *_PERIODS, *_PAUSE)
         for replica in self.data_servers[1:]:
             replica.wait_for_replica()
         known = {"num-slaves": len(self.data_servers) - 1, "num-other-sentinels": len(self.sentinels) - 1}
@@ -233,6 +241,15 @@ class SentinelGroup(RedisGroup):
         for server in self.replicas:
             server.wait_for_replica()
 
+    def kill_primary(self) -> RedisServer:
+        """
+        Kill the primary, and have the Sentinels notice it soon.
+        """
+        primary = self.primary
+        primary.kill()
+        self._have_sentinels_wait(_KILLED)
+        return primary
+
     def wait_for_fail_over(self, before: RedisServer) -> None:
         """
         Return when another server than C{before} is the primary.
@@ -240,6 +257,12 @@ class SentinelGroup(RedisGroup):
         self.sentinels[0].wait_for(
             lambda: self.primary is not before and self.primary.info("replication")["role"] == "master"
         )
+        self._have_sentinels_wait(_ALIVE)
+
+    def _have_sentinels_wait(self, milliseconds: int) -> None:
+        for sentinel in self.sentinels:
+            if sentinel.running:
+                sentinel.command("SENTINEL", "SET", self.name, "down-after-milliseconds", milliseconds)
 
     def _begin_fail_over(self) -> bool:
         try:

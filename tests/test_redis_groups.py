@@ -70,7 +70,7 @@ class SentinelTests(SynchronousTestCase):
         self.assertEqual(len(group.replicas), 2)
         first.command("SET", "a", 1)
         first.command("WAIT", 2, 5000)
-        first.kill()
+        group.kill_primary()
         group.wait_for_fail_over(first)
         second = group.primary
         self.assertEqual(second.contents(), {"a": b"1"})

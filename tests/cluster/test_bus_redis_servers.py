@@ -100,8 +100,7 @@ class PlaceTests(ServerBusTestCase):
         group.start()
         sentinels = tuple(RedisAddress(*address) for address in group.addresses)
         buses = self.talk(sentinels=sentinels, name=group.name, probe_interval=0.2, command_timeout=1.0)
-        before = group.primary
-        before.kill()
+        before = group.kill_primary()
         for bus in buses:
             self.until(lambda bus=bus: bus.is_lost)  # type: ignore[misc]
         for bus in buses:

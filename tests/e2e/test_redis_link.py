@@ -379,7 +379,7 @@ class SentinelTests(LinkTestCase):
         first = group.primary
         await link.call("a", "SET", "a", 1)
         await deferToThread(first.command, "WAIT", 1, 5000)
-        first.kill()
+        group.kill_primary()
         await self.until(lambda: link.problem() is not None)
         self.assertEqual(await link.call("a", "GET", "a"), b"1")
         self.assertIsNot(group.primary, first)
