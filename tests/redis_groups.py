@@ -22,8 +22,9 @@ SLOTS = 16384
 #: How often a Sentinel looks at the servers and at the other Sentinels, in milliseconds. Its own periods, up to ten
 #: seconds, would make for long tests. While the primary is down it promotes only a replica whose INFO is not older than
 #: five ping periods, and it asks for INFO once in a second then, whatever the info period is: with a ping period of 200
-#: or less it may find no replica for as long as the two stay in step.
-_PERIODS = ("info-period", 100, "ping-period", 400, "ask-period", 100, "publish-period", 200, "election-timeout", 2000)
+#: or less it may find no replica for as long as the two stay in step. In a fail-over that a test begins, the INFO may
+#: be as old as three info periods.
+_PERIODS = ("info-period", 300, "ping-period", 400, "ask-period", 100, "publish-period", 200, "election-timeout", 2000)
 
 #: After a pause of so many milliseconds a Sentinel does nothing for half a minute, since its clock may be wrong. By
 #: default it is two seconds, and a busy machine has such pauses.
@@ -125,7 +126,7 @@ class RedisCluster(RedisGroup):
         """
         Move one key of a slot for which L{begin_move} was called.
         """
-        self.owner(self.slot(key)).command("MIGRATE", "127.0.0.1", _port(target), key, 0, 5000)
+        self.owner(self.slot(key)).command("MIGRATE", "127.0.0.1", _port(target), key, 0, 60_000)
 
     def finish_move(self, slot: int, target: RedisServer) -> None:
         """
@@ -133,7 +134,7 @@ class RedisCluster(RedisGroup):
         """
         owner = self.owner(slot)
         while keys := owner.command("CLUSTER", "GETKEYSINSLOT", slot, 1000):
-            owner.command("MIGRATE", "127.0.0.1", _port(target), "", 0, 5000, "KEYS", *keys)
+            owner.command("MIGRATE", "127.0.0.1", _port(target), "", 0, 60_000, "KEYS", *keys)
         # The target first: a slot that its old owner gives away before the new one takes it belongs to no server.
         for server in (target, owner, *self.servers):
             server.command("CLUSTER", "SETSLOT", slot, "NODE", _identity(target))
@@ -182,7 +183,9 @@ class SentinelGroup(RedisGroup):
         lines = [
             f"sentinel monitor {self.name} 127.0.0.1 {watched} {sentinels // 2 + 1}",
             f"sentinel down-after-milliseconds {self.name} {_ALIVE}",
-            f"sentinel failover-timeout {self.name} 1000",
+            # It gives up a fail-over if a replica is not known as promoted in time, which takes it up to a second: it
+            # asks once in a second. A new attempt begins after twice this time.
+            f"sentinel failover-timeout {self.name} 5000",
         ]
         if password:
             lines.append(f"sentinel auth-pass {self.name} {password}")

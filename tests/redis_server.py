@@ -25,6 +25,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,7 +36,7 @@ from tests.e2e.certificates import Certificates
 from tests.e2e.free_port import free_port
 
 #: How long anything may take that is waited for, in seconds. Only a failing test takes it.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 #: The user of the tests' own connection, where a server has an ACL file.
 _CONTROLLER = "user controller on >controller ~* &* +@all"
@@ -52,6 +53,12 @@ class RedisFailed(Exception):
 class RedisError(Exception):
     """
     The error with which a server answers a command.
+    """
+
+
+class _Closed(ConnectionError):
+    """
+    A server has closed the connection instead of answering.
     """
 
 
@@ -300,10 +307,14 @@ class RedisServer:
 
     def wait_for(self, condition: Any) -> None:
         """
-        Return when C{condition()} is true.
+        Return when C{condition()} is true. A Sentinel ends all connections of a server whose role it changes, the
+        tests' own too: then the condition is looked at again.
         """
         give_up = time.monotonic() + PATIENCE
-        while not condition():
+        while True:
+            with suppress(ConnectionResetError, BrokenPipeError, _Closed):
+                if condition():
+                    return
             if time.monotonic() > give_up:
                 raise RedisFailed(f"It does not happen.\n{self.log}")
             time.sleep(0.01)
@@ -334,7 +345,7 @@ def encode(words: Sequence[bytes | str | int]) -> bytes:
 def _read_reply(stream: BinaryIO) -> Reply:
     line = stream.readline()
     if not line.endswith(b"\r\n"):
-        raise ConnectionError("The server has closed the connection.")
+        raise _Closed("The server has closed the connection.")
     kind, rest = line[:1], line[1:-2]
     if kind == b"+":
         return rest

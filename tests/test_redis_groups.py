@@ -69,7 +69,7 @@ class SentinelTests(SynchronousTestCase):
         first = group.primary
         self.assertEqual(len(group.replicas), 2)
         first.command("SET", "a", 1)
-        first.command("WAIT", 2, 5000)
+        first.command("WAIT", 2, 60_000)
         group.kill_primary()
         group.wait_for_fail_over(first)
         second = group.primary

@@ -73,7 +73,7 @@ class Tests(SynchronousTestCase):
     def test_meets(self):
         here = Path(__file__).parent
         (here / f"here-{__name__}").write_text(f"{os.getpid()} {Path.cwd().name}")
-        for _ in range(2000):
+        for _ in range(12000):
             if len(list(here.glob("here-*"))) == 2:
                 return
             time.sleep(0.01)
@@ -312,11 +312,11 @@ class SideBySideTests(RunCase):
         for name in ("first", "second", "third"):
             self.write(name, ENDLESS)
         process = self.start("first", "second", "third", "artificial.Tests.test_passes")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while len(list(self.folder.glob("here-*"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        lines = process.communicate(timeout=60)[0].splitlines()
+        lines = process.communicate(timeout=120)[0].splitlines()
         self.assertEqual(process.returncode, 1)
         self.assertIn("Stopped before the end.", lines)
         self.assertRegex(lines[-1], "^0 passed, ")

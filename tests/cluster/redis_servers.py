@@ -15,6 +15,7 @@ from dstwist.config.cluster import ClusterSettings
 from dstwist.config.redis import RedisBusSettings
 from tests.cluster.bus_contract import BusTestCase
 from tests.redis_server import RedisServer
+from tests.store.contract import PATIENCE
 from tests.store.redis_stage import OwnReactor, shared_server
 from tests.tcp_proxy import TCPProxy
 
@@ -26,11 +27,16 @@ class ServerBusTestCase(BusTestCase):
     @ivar proxies: the proxy of each bus.
     """
 
-    #: Short ones, so that the tests are.
+    #: Short intervals, so that the tests are short, and time-outs that only a failing test reaches.
     settings = RedisBusSettings(
-        connect_timeout=1.0, command_timeout=0.6, probe_interval=0.2, max_reconnect_delay=0.1, channel_prefix="p:"
+        connect_timeout=PATIENCE,
+        command_timeout=PATIENCE,
+        probe_interval=0.2,
+        max_reconnect_delay=0.1,
+        reconnect_wait=PATIENCE,
+        channel_prefix="p:",
     )
-    cluster = ClusterSettings()
+    cluster = ClusterSettings(outage_time=PATIENCE)
 
     def setUp(self) -> None:
         self.reactor: Any = OwnReactor()

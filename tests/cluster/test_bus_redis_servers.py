@@ -4,6 +4,7 @@ Tests for L{dstwist.cluster.bus_redis}, with real servers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dstwist.cluster.bus_redis import RedisBus
@@ -16,6 +17,7 @@ from tests.cluster.redis_servers import ServerBusTestCase
 from tests.logs import Lines
 from tests.redis_groups import RedisCluster, SentinelGroup
 from tests.redis_server import RedisServer
+from tests.store.contract import PATIENCE
 from tests.store.redis_stage import authority, encrypted_server, shared_cluster
 from tests.tcp_proxy import BOTH, TO_CLIENT, TO_SERVER
 
@@ -39,7 +41,7 @@ class PlaceTests(ServerBusTestCase):
         """
         Start two buses, and have one talk to the other.
         """
-        buses = [self.make_at(RedisBusSettings(**options)) for _ in range(2)]
+        buses = [self.make_at(replace(self.settings, **options)) for _ in range(2)]
         got: list[bytes] = []
         for bus in buses:
             self.wait(bus.start())
@@ -59,7 +61,7 @@ class PlaceTests(ServerBusTestCase):
         The log tells the two connections of a bus apart.
         """
         lines = Lines(self)
-        self.wait(self.make_at(RedisBusSettings(port=self.server.port)).start())
+        self.wait(self.make_at(replace(self.settings, port=self.server.port)).start())
         connected = sorted(line.partition(" (")[2] for line in lines.of("info") if "connected" in line)
         self.assertEqual(["bus, publishing)", "bus, subscribing)"], connected)
 
@@ -85,8 +87,8 @@ class PlaceTests(ServerBusTestCase):
             "username": "bus",
             "password": "secret",
         }
-        self.talk(channel_prefix="p:", **login)
-        other = self.make_at(RedisBusSettings(channel_prefix="q:", **login))
+        self.talk(**login)
+        other = self.make_at(RedisBusSettings(connect_timeout=PATIENCE, channel_prefix="q:", **login))
         started = other.start()
         self.until(lambda: started.called)
         self.assertIn("channelPrefix", str(self.failureResultOf(started, StoreError).value))
@@ -99,7 +101,7 @@ class PlaceTests(ServerBusTestCase):
         self.addCleanup(group.destroy)
         group.start()
         sentinels = tuple(RedisAddress(*address) for address in group.addresses)
-        buses = self.talk(sentinels=sentinels, name=group.name, probe_interval=0.2, command_timeout=1.0)
+        buses = self.talk(sentinels=sentinels, name=group.name)
         before = group.kill_primary()
         for bus in buses:
             self.until(lambda bus=bus: bus.is_lost)  # type: ignore[misc]
@@ -122,9 +124,7 @@ class ClusterContractTests(ServerBusTestCase, bus_contract.BusContract):
         nodes = tuple(RedisAddress("127.0.0.1", server.port) for server in self.cluster_servers)
         # A message of an earlier test may still be on its way between the servers.
         prefix = f"{self.id()}:"
-        return self.make_at(
-            RedisBusSettings(nodes=nodes, probe_interval=0.2, command_timeout=1.0, channel_prefix=prefix)
-        )
+        return self.make_at(replace(self.settings, nodes=nodes, channel_prefix=prefix))
 
     def disconnect(self, bus: Any) -> None:
         # There is no proxy in front of the nodes. The bus connects again at once.
@@ -149,13 +149,13 @@ class ClusterFaultTests(ServerBusTestCase):
 
     def make(self) -> RedisBus:
         nodes = tuple(RedisAddress("127.0.0.1", server.port) for server in self.group.servers)
-        return self.make_at(RedisBusSettings(nodes=nodes, probe_interval=0.2, command_timeout=1.0))
+        return self.make_at(replace(self.settings, nodes=nodes))
 
     def test_killed(self) -> None:
         """
         The node to which a bus has subscribed is killed. The bus comes back with another one.
         """
-        (used,) = [server for server in self.group.servers if server.command("PUBSUB", "CHANNELS", "!abob")]
+        (used,) = [server for server in self.group.servers if server.command("PUBSUB", "CHANNELS", "p:!abob")]
         used.kill()
         self.until(lambda: self.bob.is_lost)
         self.until(lambda: not self.bob.is_lost)
@@ -164,9 +164,9 @@ class ClusterFaultTests(ServerBusTestCase):
         self.until(lambda: self.got == [("bob", "news", b"1")])
 
 
-class FaultTests(ServerBusTestCase):
+class FaultTestCase(ServerBusTestCase):
     """
-    A server and a network that fail.
+    A test with a server of its own.
     """
 
     def start_server(self) -> RedisServer:
@@ -199,6 +199,12 @@ class FaultTests(ServerBusTestCase):
         for bus in buses:
             self.until(lambda bus=bus: bus.is_lost)  # type: ignore[misc]
 
+
+class FaultTests(FaultTestCase):
+    """
+    A server and a network that fail in a way that the bus sees at once.
+    """
+
     def test_cut(self) -> None:
         """
         Both connections of one bus are cut, again and again. Each time it is back by itself; the other bus goes on.
@@ -230,46 +236,9 @@ class FaultTests(ServerBusTestCase):
                     self.assertEqual(came, sorted(set(came)))
                 self.got.clear()
 
-    def test_half_open(self) -> None:
+    def test_delay(self) -> None:
         """
-        A network that swallows everything, on both connections or in one direction, is noticed.
-        """
-        for directions in (BOTH, TO_CLIENT, TO_SERVER):
-            self.proxy.swallow(directions)
-            self.lost(self.bob)
-            self.proxy.heal()
-            self.proxy.cut()
-            self.comes_back(self.bob)
-
-    def test_one_half_open(self) -> None:
-        """
-        One of the two connections alone is half-open.
-        """
-        for number in (0, 1):
-            link = self.proxy.links[number]
-            for flow in link.flows.values():
-                flow.swallowed = True
-            self.lost(self.bob)
-            self.comes_back(self.bob)
-
-    def test_stall(self) -> None:
-        """
-        The network stalls for longer than the time-out. What was sent before arrives late, and at most once.
-        """
-        self.proxy.stall()
-        for number in range(5):
-            self.bob.send("ann", b"%d" % number)
-        self.lost(self.bob)
-        self.proxy.resume()
-        self.until(lambda: not self.bob.is_lost)
-        self.until_ended(self.bob)
-        came = [payload for _, _, payload in self.got]
-        self.assertEqual(came, sorted(set(came)))
-        self.comes_back(self.bob)
-
-    def test_short_stall(self) -> None:
-        """
-        A delay that is shorter than the time-out does no harm.
+        A delay that is longer than the interval of probes, and shorter than the time-out, does no harm.
         """
         self.proxy.delay(0.2)
         self.bob.send("ann", b"1")
@@ -286,16 +255,6 @@ class FaultTests(ServerBusTestCase):
             self.lost(self.ann, self.bob)
             self.server.start(empty=True)
             self.comes_back(self.ann, self.bob)
-
-    def test_paused(self) -> None:
-        """
-        The process of Redis hangs for longer than the time-out.
-        """
-        self.server.pause()
-        self.bob.send("ann", b"1")
-        self.lost(self.ann, self.bob)
-        self.server.resume()
-        self.comes_back(self.ann, self.bob)
 
     def test_subscriber_killed(self) -> None:
         """
@@ -345,3 +304,58 @@ class FaultTests(ServerBusTestCase):
             self.ann.publish(subject, b"1")
         self.until_ended(self.ann)
         self.assertEqual(len(self.got), len(subjects))
+
+
+class SilenceTests(FaultTestCase):
+    """
+    A server and a network that fail without a sign: the bus is lost when nothing has come for C{commandTimeout}.
+    """
+
+    settings = replace(ServerBusTestCase.settings, command_timeout=0.6)
+
+    def test_half_open(self) -> None:
+        """
+        A network that swallows everything, on both connections or in one direction, is noticed.
+        """
+        for directions in (BOTH, TO_CLIENT, TO_SERVER):
+            self.proxy.swallow(directions)
+            self.lost(self.bob)
+            self.proxy.heal()
+            self.proxy.cut()
+            self.comes_back(self.bob)
+
+    def test_one_half_open(self) -> None:
+        """
+        One of the two connections alone is half-open.
+        """
+        for number in (0, 1):
+            link = self.proxy.links[number]
+            for flow in link.flows.values():
+                flow.swallowed = True
+            self.lost(self.bob)
+            self.comes_back(self.bob)
+
+    def test_stall(self) -> None:
+        """
+        The network stalls for longer than the time-out. What was sent before arrives late, and at most once.
+        """
+        self.proxy.stall()
+        for number in range(5):
+            self.bob.send("ann", b"%d" % number)
+        self.lost(self.bob)
+        self.proxy.resume()
+        self.until(lambda: not self.bob.is_lost)
+        self.until_ended(self.bob)
+        came = [payload for _, _, payload in self.got]
+        self.assertEqual(came, sorted(set(came)))
+        self.comes_back(self.bob)
+
+    def test_paused(self) -> None:
+        """
+        The process of Redis hangs for longer than the time-out.
+        """
+        self.server.pause()
+        self.bob.send("ann", b"1")
+        self.lost(self.ann, self.bob)
+        self.server.resume()
+        self.comes_back(self.ann, self.bob)

@@ -19,6 +19,7 @@ from dstwist.config.redis import RedisBusSettings
 from dstwist.redis.link import RedisLink
 from dstwist.store.redis_table import RedisTable
 from tests.redis_server import RedisServer
+from tests.store.contract import PATIENCE
 from tests.store.redis_stage import OwnReactor
 
 USER = "u"
@@ -46,7 +47,12 @@ class Node:
     def __init__(self, name: str, port: int, reactor: Any) -> None:
         self.name = name
         settings = RedisBusSettings(
-            port=port, command_timeout=0.5, probe_interval=0.1, max_reconnect_delay=0.1, reconnect_wait=0.2
+            port=port,
+            connect_timeout=PATIENCE,
+            command_timeout=PATIENCE,
+            probe_interval=0.1,
+            max_reconnect_delay=0.1,
+            reconnect_wait=0.2,
         )
         self.redis = RedisLink(settings, reactor, f"dstwist-{name}")
         self.bus = make_bus(settings, CLUSTER, reactor, f"dstwist-{name}-bus")

@@ -290,8 +290,8 @@ class FileTests(SynchronousTestCase):
         No file is made for a log that goes elsewhere.
         """
         self.root.mkdir()
+        self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.root)
-        self.addCleanup(os.chdir, self.root.parent)
         for more in ({"nodaemon": True}, {"nodaemon": True, "logfile": "-"}, {"syslog": True, "nodaemon": False}):
             make_files({"uid": 1, "gid": 1, "pidfile": "", **more}, None)
         self.assertEqual(os.listdir(self.root), [])

@@ -23,7 +23,7 @@ from tests.fakes import BusyClock
 from tests.store.faulty import FAULTS, FaultyStore
 
 #: How long a thread may take for what is waited for. Only a failing test takes it.
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 #: One of each kind, in one of each shape.
 DATA: list[Any] = [

@@ -129,7 +129,7 @@ def shared_cluster() -> RedisCluster:
     """
     A Redis Cluster for all tests that need nothing special of one.
     """
-    cluster = RedisCluster()
+    cluster = RedisCluster(cluster_node_timeout="60000")
     cluster.start()
     return cluster
 
