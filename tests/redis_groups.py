@@ -6,6 +6,7 @@ As with L{RedisServer}, C{start} waits; L{start_group_in_thread} is for tests wi
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,6 +98,12 @@ class RedisCluster(RedisGroup):
                     _cluster_info(server)["cluster_state"] == "ok" and _cluster_info(server)["cluster_size"] == "3"
                 )
             )
+        # A server that knows another one may still have no connection to it: what is published is lost then.
+        for receiver in self.servers:
+            with receiver.subscribe("ready") as subscriber:
+                subscriber.settimeout(0.1)
+                for sender in self.servers:
+                    receiver.wait_for(lambda sender=sender, subscriber=subscriber: _passes(sender, subscriber))
 
     def slot(self, key: str) -> int:
         """
@@ -302,6 +309,18 @@ def _port(server: RedisServer) -> int:
 def _cluster_info(server: RedisServer) -> dict[str, str]:
     lines = server.command("CLUSTER", "INFO").decode().splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def _passes(sender: RedisServer, subscriber: socket.socket) -> bool:
+    """
+    Whether a message that is published at C{sender} arrives soon.
+    """
+    word = b"from %d" % _port(sender)
+    sender.command("PUBLISH", "ready", word)
+    try:
+        return word in subscriber.recv(1000)
+    except TimeoutError:
+        return False
 
 
 def _identity(server: RedisServer) -> str:

@@ -284,6 +284,21 @@ class RedisServer:
                 raise reply
         return replies[len(prelude) :]
 
+    def subscribe(self, channel: str) -> socket.socket:
+        """
+        A connection of its own that gets the messages of a channel from now on. The caller closes it.
+        """
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE)
+        connection.connect(str(self.unix_socket))
+        commands = [("AUTH", *self._login)] if self._login else []
+        commands.append(("SUBSCRIBE", channel))
+        connection.sendall(b"".join(map(encode, commands)))
+        with connection.makefile("rb") as stream:
+            for _ in commands:
+                _read_reply(stream)
+        return connection
+
     def info(self, section: str) -> dict[str, str]:
         """
         The fields of a section of C{INFO}.

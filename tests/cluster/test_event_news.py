@@ -4,7 +4,7 @@ Tests for L{dstwist.cluster.event_news}.
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis.strategies import binary, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -75,6 +75,7 @@ class EventNewsTests(SynchronousTestCase):
             with self.assertRaises(ValueError, msg=payload):
                 decode("news", payload)
 
+    @settings(deadline=None, derandomize=True)
     @given(sampled_from([b"", b"1", b"1j", b"1t", b"1n"]), binary(max_size=40))
     def test_any_bytes(self, head: bytes, rest: bytes) -> None:
         """

@@ -212,7 +212,7 @@ class PatternTests(SynchronousTestCase):
         """
         W5: patterns that take a backtracking engine longer than the universe is old take no time.
         """
-        started = time.perf_counter()
+        started = time.thread_time()
         for pattern in (
             "(a+)+$",
             "(a|aa)+$",
@@ -222,7 +222,7 @@ class PatternTests(SynchronousTestCase):
             "a?" * 60 + "a" * 60,
         ):
             compile_pattern(pattern, 1000).matches("a" * 5000 + "!")
-        self.assertLess(time.perf_counter() - started, 2)
+        self.assertLess(time.thread_time() - started, 2)
 
     def test_w5_greedy(self) -> None:
         """

@@ -126,6 +126,8 @@ class SetApartTests(SynchronousTestCase):
         """
         Once Python has made a longer pass, no other looks at what it has left; reference counting still frees it.
         """
+        # After it, no longer pass is due by itself.
+        gc.collect()
         gc.callbacks.append(set_apart)
         self.addCleanup(gc.callbacks.remove, set_apart)
         kept = [[] for _ in range(1000)]  # type: ignore[var-annotated]

@@ -406,6 +406,7 @@ class PieceTests(SynchronousTestCase):
     Payloads that are decoded piece by piece.
     """
 
+    @settings(deadline=None, derandomize=True)
     @given(
         st.lists(st.sampled_from([b"\x06\x10\x02\x1a\x02\x08\x02", b"\x00", b"\x04\x10\x04\x1a\x00"])),
         st.integers(1, 30),
@@ -425,6 +426,7 @@ class PieceTests(SynchronousTestCase):
             alone = 0 < following[0] and following[0] + 1 > size
             self.assertTrue(size < len(piece) <= size + 7 or alone, pieces)
 
+    @settings(deadline=None, derandomize=True)
     @given(st.binary())
     def test_garbage(self, payload: bytes) -> None:
         """
@@ -1111,6 +1113,7 @@ class ManyNamesTests(SynchronousTestCase):
         for payload in (b"", b"\x00", emit, subscribe + emit, subscribe[:-1], subscribe + b"\x01", b"\x80" * 20):
             self.assertEqual([each for each in self.read(payload) if each is not None], [], payload)
 
+    @settings(deadline=None, derandomize=True)
     @given(st.binary(max_size=60))
     def test_garbage(self, payload: bytes) -> None:
         """

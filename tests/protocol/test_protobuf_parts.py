@@ -4,7 +4,7 @@ Tests for L{dstwist.protocol.protobuf_parts}.
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -29,6 +29,7 @@ class NumberTests(SynchronousTestCase):
     Varints.
     """
 
+    @settings(deadline=None, derandomize=True)
     @given(st.integers(-(2**31), 2**31 - 1))
     def test_round_trip(self, number: int) -> None:
         """

@@ -134,6 +134,10 @@ def shared_cluster() -> RedisCluster:
     return cluster
 
 
+#: Time-outs that only a failing test reaches.
+PATIENT: dict[str, Any] = {"connect_timeout": PATIENCE, "command_timeout": PATIENCE}
+
+
 class RedisTestCase(StoreTestCase):
     """
     Tests with an empty Redis.
@@ -159,7 +163,7 @@ class RedisTestCase(StoreTestCase):
         self.server.command("FLUSHALL")
 
     def settings(self, **options: Any) -> RedisSettings:
-        return RedisSettings(**({"port": self.server.port} | self.options | options))
+        return RedisSettings(**(PATIENT | {"port": self.server.port} | self.options | options))
 
     def make(self, arbiter: bool = True, deletion_memory: float | None = None, **options: Any) -> RedisStore:
         """

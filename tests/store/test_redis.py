@@ -29,6 +29,7 @@ from dstwist.store.redis_connection import connect
 from dstwist.store.redis_status import LOOK_SECONDS
 from tests.redis_server import RedisServer
 from tests.store import contract
+from tests.store.contract import PATIENCE
 from tests.store.redis_stage import RedisTestCase, authority, encrypted_server, replicated_servers
 
 
@@ -108,7 +109,7 @@ class ReplicatedContractTests(ContractTests):
     The same with a replica that must have each write.
     """
 
-    options = {"min_replicas": 1, "command_timeout": 20.0}
+    options = {"min_replicas": 1, "command_timeout": PATIENCE}
 
     def start_server(self) -> RedisServer:
         return replicated_servers()[0]
@@ -117,8 +118,8 @@ class ReplicatedContractTests(ContractTests):
         """
         If the replica does not have a write in time, the write is in doubt. Here it has taken effect.
         """
-        store = self.started(self.make(command_timeout=0.2))
-        self.assertIsNone(self.result(store.set("a", 1, {})))
+        patient, store = self.started(self.make()), self.started(self.make(command_timeout=1.0))
+        self.assertIsNone(self.result(patient.set("a", 1, {})))
         replica = replicated_servers()[1]
         self.addCleanup(replica.resume)
         replica.pause()
@@ -129,7 +130,7 @@ class ReplicatedContractTests(ContractTests):
         self.result(store.fence())
         self.assertEqual(Record(2, {}), self.result(store.get("a")))
         replica.resume()
-        self.assertIsNone(self.result(store.replace("a", 2, Record(3, {}))))
+        self.assertIsNone(self.result(patient.replace("a", 2, Record(3, {}))))
 
 
 class OperationTests(RedisTestCase):

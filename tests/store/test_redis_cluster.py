@@ -19,7 +19,7 @@ from dstwist.store.redis_status import LOOK_SECONDS
 from tests.redis_groups import RedisCluster
 from tests.redis_server import RedisServer
 from tests.store import contract
-from tests.store.redis_stage import RedisTestCase, shared_cluster
+from tests.store.redis_stage import PATIENT, RedisTestCase, shared_cluster
 
 #: Names that a Redis Cluster could take for something else.
 NAMES = ["", "}", "}a", "\\", "\\}", "{", "{}", "{a}b", "a{b}c", "a}b{c", "a/b", "\u00e9"]
@@ -40,7 +40,7 @@ class ClusterTestCase(RedisTestCase):
 
     def settings(self, **options: Any) -> RedisSettings:
         nodes = tuple(RedisAddress("127.0.0.1", server.port) for server in self.cluster.servers[1:])
-        return RedisSettings(**({"nodes": nodes} | self.options | options))
+        return RedisSettings(**(PATIENT | {"nodes": nodes} | self.options | options))
 
     def contents(self) -> dict[str, bytes]:
         """
@@ -168,7 +168,7 @@ class MovingTests(ClusterTestCase):
         """
         Records can be read, written and created during the move and after it. A deletion waits for its keys.
         """
-        store = self.started(self.make(command_timeout=20.0, deletion_memory=60))
+        store = self.started(self.make(deletion_memory=60))
         slot = self.cluster.slot("{a}")
         owner = self.cluster.owner(slot)
         target = next(server for server in self.cluster.servers if server is not owner)
@@ -194,7 +194,7 @@ class MovingTests(ClusterTestCase):
         If the move takes longer than commandTimeout, records that exist can be read and written. An operation on a key
         that is missing fails without effect, and succeeds after the move.
         """
-        store = self.started(self.make(command_timeout=1.0, deletion_memory=60))
+        store = self.started(self.make(command_timeout=2.0, deletion_memory=60))
         slot = self.cluster.slot("{a}")
         owner = self.cluster.owner(slot)
         target = next(server for server in self.cluster.servers if server is not owner)
@@ -217,7 +217,7 @@ class MovingTests(ClusterTestCase):
         """
         The same for a record that does not exist, with and without the version of its deletion.
         """
-        store = self.started(self.make(command_timeout=1.0, deletion_memory=60))
+        store = self.started(self.make(command_timeout=2.0, deletion_memory=60))
         for name in ("a", "b"):
             slot = self.cluster.slot(f"{{{name}}}")
             owner = self.cluster.owner(slot)

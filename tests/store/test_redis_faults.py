@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from dstwist.errors import StoreError, StoreRefusal
 from dstwist.record import Record
 from tests.redis_server import RedisServer
+from tests.store.contract import PATIENCE
 from tests.store.redis_stage import RedisTestCase, replicated_servers
 from tests.tcp_proxy import BOTH, TO_CLIENT, TO_SERVER, TCPProxy
 
@@ -91,7 +92,7 @@ class FaultTestCase(RedisTestCase):
         "command_timeout": 0.7,
         "probe_interval": 0.2,
         "max_reconnect_delay": 0.05,
-        "reconnect_wait": 10.0,
+        "reconnect_wait": PATIENCE,
     }
     deletion_memory = 3600.0
 
@@ -222,7 +223,8 @@ class ReplicatedExactlyOnceTests(ExactlyOnceTests):
     The same with a replica that must have each write.
     """
 
-    options = FaultTestCase.options | {"min_replicas": 1}
+    # The replica has half of the time.
+    options = FaultTestCase.options | {"min_replicas": 1, "command_timeout": 1.5}
 
     def start_server(self) -> RedisServer:
         return replicated_servers()[0]
@@ -255,14 +257,6 @@ class OutageTests(FaultTestCase):
         self.assertIsNone(self.result(self.store.get("a")))
         self.assertIsNone(self.result(self.store.replace("a", None, Record(0, {}))))
 
-    def test_short(self) -> None:
-        """
-        An operation waits for the next connection, if it comes soon.
-        """
-        self.proxy.cut()
-        self.reactor.run_until(lambda: self.store.problem() is not None)
-        self.assertIsNone(self.result(self.store.replace("a", None, Record(0, {}))))
-
     def test_slow(self) -> None:
         """
         A slow network is no failure.
@@ -280,6 +274,20 @@ class OutageTests(FaultTestCase):
         self.server.command("SCRIPT", "FLUSH")
         writes = [self.store.replace("a", n, Record(n + 1, {})) for n in range(10)]
         self.assertEqual([None] * 10, [self.result(write) for write in writes])
+
+
+class ShortOutageTests(FaultTestCase):
+    """
+    Redis can be reached again before an operation has waited for C{reconnectWait}.
+    """
+
+    def test_short(self) -> None:
+        """
+        An operation waits for the next connection.
+        """
+        self.proxy.cut()
+        self.reactor.run_until(lambda: self.store.problem() is not None)
+        self.assertIsNone(self.result(self.store.replace("a", None, Record(0, {}))))
 
 
 class LargeRecordTests(FaultTestCase):

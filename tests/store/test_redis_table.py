@@ -18,7 +18,8 @@ from dstwist.redis.link import RedisLink
 from dstwist.store.redis_table import RedisTable
 from tests.cluster import table_contract
 from tests.redis_server import RedisServer
-from tests.store.redis_stage import OwnReactor, shared_cluster, shared_server
+from tests.store.contract import PATIENCE
+from tests.store.redis_stage import PATIENT, OwnReactor, shared_cluster, shared_server
 from tests.tcp_proxy import TCPProxy
 
 
@@ -42,7 +43,7 @@ class RedisTableTests(table_contract.TableContract):
     def connect(self) -> Any:
         server = shared_server()
         server.command("FLUSHALL")
-        return RedisLink(RedisConnectionSettings(port=server.port), self.reactor)
+        return RedisLink(RedisConnectionSettings(port=server.port, **PATIENT), self.reactor)
 
     def wait(self, outcome: Deferred[Any]) -> Any:
         self.reactor.run_until(lambda: outcome.called)
@@ -105,7 +106,7 @@ class ClusterTableTests(RedisTableTests):
         for server in cluster.servers:
             server.command("FLUSHALL")
         nodes = tuple(RedisAddress("127.0.0.1", server.port) for server in cluster.servers)
-        return RedisCluster(RedisConnectionSettings(nodes=nodes), self.reactor)
+        return RedisCluster(RedisConnectionSettings(nodes=nodes, **PATIENT), self.reactor)
 
 
 class FaultTests(SynchronousTestCase):
@@ -122,7 +123,13 @@ class FaultTests(SynchronousTestCase):
         self.proxy = TCPProxy(self.reactor, self.server.port)
         self.proxy.listen()
         self.addCleanup(lambda: self.wait(Deferred.fromCoroutine(self.proxy.stop())))
-        settings = RedisConnectionSettings(port=self.proxy.port, command_timeout=0.5, probe_interval=0.2)
+        settings = RedisConnectionSettings(
+            port=self.proxy.port,
+            connect_timeout=PATIENCE,
+            command_timeout=1.0,
+            probe_interval=0.2,
+            reconnect_wait=PATIENCE,
+        )
         redis = RedisLink(settings, self.reactor)
         self.wait(redis.start())
         self.addCleanup(lambda: self.wait(redis.stop()))

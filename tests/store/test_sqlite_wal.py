@@ -4,6 +4,7 @@ Tests for L{dstwist.store.sqlite_wal}: the files of a store are truncated while 
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sqlite3
@@ -331,6 +332,8 @@ class NoFalseAlarmTests(CutTestCase):
         No descriptor stays open when a store stops, also if the database was opened anew meanwhile.
         """
         self.use(Path(self.mktemp()).absolute())
+        # It may close files that earlier tests have left open.
+        gc.collect()
         before = self.descriptors()
         store = self.make()
         self.result(store.start())

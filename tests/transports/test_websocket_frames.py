@@ -399,7 +399,7 @@ class FuzzTests(SynchronousTestCase):
     Whatever arrives, both ways of reading it agree.
     """
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150, deadline=None, derandomize=True)
     @given(st.lists(messages(), max_size=8), st.lists(st.integers(0, 2000), max_size=6), st.binary(max_size=4))
     def test_same(self, frames: list[bytes], places: list[int], rest: bytes) -> None:
         """

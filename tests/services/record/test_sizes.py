@@ -120,7 +120,7 @@ class SizesTests(SynchronousTestCase):
     def refused(self, record: Record, message: Message) -> str:
         return str(self.assertRaises(ValueError, self.serve, record, message))
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300, deadline=None, derandomize=True)
     @given(st.lists(WRITES, min_size=1, max_size=20), st.sampled_from([300, 1000, 10**6]))
     def test_from_above(self, writes: list[Message], limit: int) -> None:
         """
