@@ -37,6 +37,8 @@ class CertificateCase(SynchronousTestCase):
     """
 
     authority = Authority()
+    #: How often the files were written.
+    writes = 0
 
     def setUp(self) -> None:
         self.directory = Path(str(self.mktemp())).absolute()
@@ -63,8 +65,9 @@ class CertificateCase(SynchronousTestCase):
         """
         made = self.authority.write(self.directory, **kwargs)
         self.key, self.chain = made.key, made.chain
-        # The clocks of file systems are coarse.
-        os.utime(self.chain, ns=(0, os.stat(self.chain).st_ino * 1000 + os.stat(self.chain).st_mtime_ns))
+        # The clocks of file systems are coarse, and the file is the same one: each write is a second later.
+        self.writes += 1
+        os.utime(self.chain, ns=(0, os.stat(self.chain).st_mtime_ns + self.writes * 10**9))
 
     def settings(self, **changes: Any) -> SslSettings:
         key, chain = (FileText(path.read_text(), str(path)) for path in (self.key, self.chain))
