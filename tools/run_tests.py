@@ -29,9 +29,6 @@ from tools.side_by_side import Beside, Run, work
 #: An attribute of a test module that must not run beside others; it says why.
 ALONE = "ALONE"
 
-#: The end-to-end tests begin with the first tests, and the last of them when this share of the others has begun.
-END_TO_END_SHARE = 0.8
-
 #: An attribute of a test module that takes a minute: it begins first, so that nothing else has to wait for its end.
 LENGTHY = "LENGTHY"
 
@@ -40,20 +37,19 @@ def groups_of(tests: Iterable[str]) -> tuple[list[list[str]], list[list[str]]]:
     """
     The names of the tests of each module: of modules that can run side by side, and of those that run alone.
 
-    Lengthy modules come first. End-to-end tests wait a lot, and other tests keep a processor busy: they are mixed, so
-    that both kinds run at any time. No end-to-end test is among the last, because nothing would run while it waits.
+    Lengthy modules come first, then end-to-end tests: they wait a lot, and what waits in one process leaves the
+    processors to the others.
     """
+
+    def order(module: str) -> tuple[bool, bool]:
+        return not hasattr(sys.modules.get(module), LENGTHY), not module.startswith("tests.e2e.")
+
     modules: dict[str, list[str]] = {}
     for test in tests:
         modules.setdefault(module_of(test), []).append(test)
-    places: dict[str, float] = {}
-    for end_to_end, last in ((True, END_TO_END_SHARE), (False, 1.0)):
-        kind = sorted(module for module in modules if module.startswith("tests.e2e.") == end_to_end)
-        places |= {module: last * number / len(kind) for number, module in enumerate(kind)}
-    order = sorted(modules, key=lambda module: (not hasattr(sys.modules.get(module), LENGTHY), places[module]))
     together: list[list[str]] = []
     alone: list[list[str]] = []
-    for module in order:
+    for module in sorted(modules, key=order):
         reason = getattr(sys.modules.get(module), ALONE, None)
         (together if reason is None else alone).append(modules[module])
     return together, alone
