@@ -247,7 +247,10 @@ class EagerOutbox:
         self._size += size
 
     def answer(self, frame: bytes) -> None:
+        self._count(len(frame))
         self._outbox.answer(frame)
+        if self._size > self._limit:
+            self._group.hurry()
 
     def flush(self) -> None:
         self._outbox.flush()

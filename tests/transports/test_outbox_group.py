@@ -113,6 +113,36 @@ class TurnTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertEqual(transport.take(), b"1234567890x")
 
+    def test_large_at_once(self) -> None:
+        """
+        The first frame, or answer, may be larger than that already.
+        """
+        for kind in ("write", "answer"):
+            group = OutboxGroup(self.clock, 0.05)
+            outbox, transport = self.outbox(group)
+            getattr(EagerOutbox(outbox, group, 10), kind)(b"12345678901")
+            self.clock.advance(0)
+            self.assertEqual(transport.take(), b"12345678901", kind)
+
+    def test_answers_counted(self) -> None:
+        """
+        Answers count as well, also if a turn begins with one.
+        """
+        group = OutboxGroup(self.clock, 0.05)
+        outbox, transport = self.outbox(group)
+        eager = EagerOutbox(outbox, group, 10)
+        for _ in range(3):
+            eager.answer(b"12345")
+            eager.write(b"67890")
+            self.clock.advance(0)
+            self.assertEqual(transport.take(), b"")
+            self.clock.advance(0.05)
+            self.assertEqual(transport.take(), b"1234567890")
+        for _ in range(3):
+            eager.answer(b"12345")
+        self.clock.advance(0)
+        self.assertEqual(transport.take(), b"123451234512345")
+
     def test_counted_anew(self) -> None:
         """
         Frames that were sent do not count any more.
